@@ -1,0 +1,104 @@
+package conn
+
+import (
+	"net"
+	"sync"
+
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// batch is what goes out in one write: answers, at most one payload, answers
+// and the next size behind it. It is owned by whoever set Conn.writing.
+type batch struct {
+	head    [2 + wire.SizeLen]byte
+	tail    [2 + wire.SizeLen]byte
+	headLen int
+	tailLen int
+	body    []byte // of the message that is finishing
+	hasBody bool
+
+	vec     [3][]byte   // what is left to be written
+	rest    net.Buffers // a slice of vec
+	scratch *[scratchSize]byte
+}
+
+// Up to scratchSize, copying a batch together is cheaper than a vectored
+// write, and than waking the writer for it.
+const scratchSize = 8 << 10
+
+var scratches = sync.Pool{New: func() any { return new([scratchSize]byte) }}
+
+func (b *batch) signal(s wire.Signal) {
+	if b.hasBody {
+		b.tail[b.tailLen] = byte(s)
+		b.tailLen++
+	} else {
+		b.head[b.headLen] = byte(s)
+		b.headLen++
+	}
+}
+
+func (b *batch) size(n uint32) {
+	if b.hasBody {
+		b.tailLen = len(wire.AppendSize(b.tail[:b.tailLen], n))
+	} else {
+		b.headLen = len(wire.AppendSize(b.head[:b.headLen], n))
+	}
+}
+
+func (b *batch) payload(p []byte) { b.body, b.hasBody = p, true }
+
+// seal readies what was put in to be written.
+func (b *batch) seal() {
+	b.rest = b.vec[:0]
+	total := b.headLen + len(b.body) + b.tailLen
+	if len(b.body) > 0 && total <= scratchSize {
+		b.scratch = scratches.Get().(*[scratchSize]byte)
+		p := append(b.scratch[:0], b.head[:b.headLen]...)
+		p = append(p, b.body...)
+		b.rest = append(b.rest, append(p, b.tail[:b.tailLen]...))
+		return
+	}
+	for _, p := range [...][]byte{b.head[:b.headLen], b.body, b.tail[:b.tailLen]} {
+		if len(p) > 0 {
+			b.rest = append(b.rest, p)
+		}
+	}
+}
+
+// single returns what is left if it is one piece.
+func (b *batch) single() ([]byte, bool) {
+	if len(b.rest) != 1 {
+		return nil, false
+	}
+	return b.rest[0], true
+}
+
+// wrote takes n bytes off what is left; it is for single.
+func (b *batch) wrote(n int) {
+	if b.rest[0] = b.rest[0][n:]; len(b.rest[0]) == 0 {
+		b.rest = b.rest[:0]
+	}
+}
+
+// left returns how many bytes are to be written.
+func (b *batch) left() int {
+	n := 0
+	for _, p := range b.rest {
+		n += len(p)
+	}
+	return n
+}
+
+// bodyOut reports whether the payload has been written wholly.
+func (b *batch) bodyOut() bool { return b.hasBody && b.left() <= b.tailLen }
+
+// reset empties the batch and gives back what it borrowed.
+func (b *batch) reset() {
+	if b.scratch != nil {
+		scratches.Put(b.scratch)
+		b.scratch = nil
+	}
+	b.headLen, b.tailLen, b.body, b.hasBody = 0, 0, nil, false
+	b.vec, b.rest = [3][]byte{}, nil
+}

@@ -1,0 +1,184 @@
+// Package conn is one tinyproto connection: messages over any [net.Conn].
+//
+// What arrives is received from Inbox, what is to be sent goes to Outbox, and
+// both may be used at once, from any number of goroutines. Send and Receive
+// are the same with a context and an error per message. The context that a
+// connection is made with is its life.
+//
+// The protocol is that of package wire, classic mode. A message is offered,
+// accepted and then written; the receiver accepts only what it has room for,
+// so a slow receiver slows its sender, and neither takes memory without bound.
+package conn
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// Conn is a connection. All its methods may be called concurrently, and at
+// any time, also after the end.
+//
+// A slice belongs to the connection once it is sent, and to the receiver once
+// it is received. The connection never writes to a slice that it was given,
+// so the same one may be sent on many connections.
+type Conn struct {
+	nc     net.Conn      // immutable after New
+	opts   Options       // immutable after New
+	try    *tryWriter    // immutable after New; nil where every write may wait
+	inbox  chan []byte   // sent to with mu held, or by the writer; closed by finish
+	outbox chan []byte   // the writer receives, or whoever composes while it does not
+	done   chan struct{} // closed with mu held, when the state leaves open
+	gone   chan struct{} // closed when no goroutine of the connection is left
+	wake   chan struct{} // cap 1: something that the writer has to look at
+	unlink func() bool   // takes the connection off its context
+
+	mu     sync.Mutex
+	ledger wire.Ledger // guarded by mu
+	end    ending      // guarded by mu
+	stats  Stats       // guarded by mu
+	watch  watchdog    // guarded by mu
+
+	// Receiving. Guarded by mu, but the memory that reading points into is the
+	// reader's alone.
+	kept    [keptSize]byte // what is read where no payload is due, and left unparsed
+	keptLen int            // bytes of kept that no rule allows to parse yet (R3)
+	steps   uint           // counts what was put on the wire, which may allow it
+	noted   sync.Cond      // signals steps to the reader
+	partial incoming       // the message that is arriving
+	held    []byte         // a message that was accepted and waits for the Inbox
+	holding bool
+
+	// Sending. Guarded by mu.
+	outboxOnce sync.Once
+	outboxUsed bool     // Outbox was called: the writer has to receive from it
+	fetching   bool     // the writer may be receiving from outbox now: nobody else may
+	taken      uint64   // messages taken from outbox
+	next       outgoing // received from outbox, not yet offered
+	current    outgoing // offered, or to be offered again
+	finishing  outgoing // its payload is in out
+	queue      queue    // Sends that wait for their turn
+
+	// Writing. writing is guarded by mu; the rest is owned by whoever set it.
+	writing   bool
+	handed    bool // guarded by mu: the writer goroutine has to go on with out
+	out       batch
+	live      int  // goroutines; guarded by mu
+	hasWriter bool // guarded by mu
+}
+
+// keptSize is all the memory that an idle connection has for its input: the
+// longest thing that arrives unasked for is an answer and a size.
+const keptSize = 16
+
+// New greets the peer on nc and returns the connection. It blocks until the
+// peer's hello has come, for at most Options.HelloTimeout, or until ctx ends.
+// If it fails, nc is closed, and the error matches [ErrConnLimit] or
+// [ErrRefused] where the peer turned us away, [ErrNotTinyproto] where it
+// speaks something else, a timeout, or the cause of ctx.
+//
+// ctx is the life of the connection, not only of the greeting: when it ends,
+// what is queued at that moment (the Outbox's buffer, Sends in progress) is
+// flushed within Options.Grace, and the connection ends with the context's
+// cause.
+//
+// The connection owns nc from here on. A nil opts stands for the defaults.
+func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
+	c := &Conn{
+		nc:   nc,
+		opts: opts.resolved(),
+		try:  newTryWriter(nc),
+		done: make(chan struct{}),
+		gone: make(chan struct{}),
+		wake: make(chan struct{}, 1),
+	}
+	c.noted.L = &c.mu
+	setKeepAlive(nc, c.opts.KeepAlive)
+	if err := c.greet(ctx); err != nil {
+		closeNow(nc)
+		return nil, err
+	}
+	c.inbox = make(chan []byte, c.opts.InboxBuffer)
+	c.outbox = make(chan []byte, c.opts.OutboxBuffer)
+	c.stats.LastActivity = time.Now()
+	c.live = 1
+	c.unlink = context.AfterFunc(ctx, func() { c.contextEnded(context.Cause(ctx)) })
+	go c.read() // ends when nc is closed or the peer's stream is over
+	return c, nil
+}
+
+// Inbox returns the channel of received messages, in the order in which the
+// peer sent them. It is closed, once, when no more will come: after the end
+// of the connection and when what was accepted has been taken, or when the
+// context ended; Err then says why. An empty message is a slice of length 0.
+//
+// While nobody receives and the buffer is full, the peer's next offers stay
+// unanswered, and the connection lives on.
+func (c *Conn) Inbox() <-chan []byte { return c.inbox }
+
+// Outbox returns the channel of messages to send. The connection never closes
+// it, and stops receiving from it when Done closes, so select on both:
+//
+//	select {
+//	case c.Outbox() <- msg:
+//	case <-c.Done():
+//		return c.Err()
+//	}
+//
+// A sole producer may close it instead, to flush it and end the connection
+// gracefully, as Shutdown does. That ends both directions: receive the replies
+// that are due first. What could not be sent is listed by Unsent.
+func (c *Conn) Outbox() chan<- []byte {
+	c.outboxOnce.Do(c.useOutbox)
+	return c.outbox
+}
+
+func (c *Conn) useOutbox() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.outboxUsed = true
+	c.wakeWriter()
+}
+
+// Done returns a channel that is closed as soon as nothing more is taken to
+// be sent: the context ended, Shutdown or Close was called, the Outbox was
+// closed, or the peer or the transport ended the connection. What had arrived
+// can still be received, and what was queued before may still be flushed; Err
+// is final once the Inbox is closed as well.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// LocalAddr returns the address of this end.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr returns the address of the peer.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// NetConn returns the transport, for what only it knows, as the certificates
+// of a tls.Conn. Reading, writing or closing it breaks the connection.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Stats are counts of one connection, up to the moment of the call.
+type Stats struct {
+	// MessagesSent were wholly written, MessagesReceived wholly read.
+	MessagesSent, MessagesReceived uint64
+	// BytesSent and BytesReceived are the payloads of these messages.
+	BytesSent, BytesReceived uint64
+	// Conflicts counts offers put off by CONFLICT, by either end: the price of
+	// both talking at once with full inboxes. It loses nothing.
+	Conflicts uint64
+	// Refused counts our messages that were not sent because of their size,
+	// PeerRefused the peer's that we refused.
+	Refused, PeerRefused uint64
+	// LastActivity is when bytes last arrived or were written.
+	LastActivity time.Time
+}
+
+// Stats returns the counts so far. It does not block.
+func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats
+}

@@ -1,0 +1,328 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// lingerTime is how long we wait for the peer's end of stream after ours: a
+// legacy peer may never send it (PROTOCOL.md section 6).
+const lingerTime = time.Second
+
+type endState uint8
+
+const (
+	open     endState = iota
+	draining          // nothing more is taken; what is queued goes out, then our end of stream
+	over              // the transport is closed
+)
+
+// ending is how far the end of a connection has come. It is guarded by Conn.mu.
+type ending struct {
+	state     endState
+	cause     error // why this end wants to end: the context's cause, or ErrClosed
+	failure   error // what broke
+	abandoned bool  // what is held for the Inbox need not be taken any more
+
+	quota       int   // messages that may still be taken from the Outbox while draining
+	deaf        bool  // what still arrives is of no interest
+	lingering   bool  // our end of stream is out
+	answerError bool  // ERROR is to be written
+	peerEnded   bool  // the peer ended, and is owed a payload
+	peerErr     error // what to make of peerEnded, once that is written
+	writeErr    error // the transport takes nothing more
+
+	unsent      [][]byte
+	refusals    int
+	inDoubt     bool // nothing proves that the last message written was read
+	inDoubtSize int
+	finished    bool
+	logged      bool
+}
+
+// Shutdown ends the connection gracefully: it sends what is queued (the
+// Outbox's buffer, Sends in progress), waits for what was accepted to arrive
+// and to be taken from the Inbox, ends the stream, and waits for the peer to
+// end its own, for about 1 s at most. Messages that the peer offers
+// meanwhile are accepted only as long as there is something to send.
+//
+// It blocks until all that is done and every goroutine of the connection has
+// ended, or until ctx ends: then it ends the connection at once and returns an
+// error with the cause of ctx. Otherwise it returns Err, which is nil after a
+// clean end, however that came about. Someone has to go on receiving while it
+// waits; whoever no longer wants what arrives calls Close instead.
+func (c *Conn) Shutdown(ctx context.Context) error {
+	c.mu.Lock()
+	c.drain(nil)
+	c.mu.Unlock()
+	select {
+	case <-c.gone:
+	case <-ctx.Done():
+		select {
+		case <-c.gone:
+		default:
+			c.endNow(fmt.Errorf("shutdown not complete: %w", context.Cause(ctx)))
+		}
+	}
+	return c.Err()
+}
+
+// Close ends the connection at once: what is queued or held is not sent or
+// delivered any more, and what the peer has not read yet may be lost. It waits
+// for the goroutines of the connection, and returns nil: Err and Unsent say
+// what became of the connection and its messages. Closing again does nothing.
+func (c *Conn) Close() error {
+	c.endNow(ErrClosed)
+	return nil
+}
+
+// endNow ends the connection without further ado and waits for its goroutines.
+func (c *Conn) endNow(cause error) {
+	c.mu.Lock()
+	if c.end.state != over || c.holding {
+		c.abandon(cause)
+		c.terminate(nil)
+	}
+	c.unlock()
+	<-c.gone
+}
+
+// contextEnded is called when the connection's context ends.
+func (c *Conn) contextEnded(cause error) {
+	c.mu.Lock()
+	defer c.unlock()
+	switch {
+	case c.end.state == over && !c.holding:
+	case c.end.state == over || c.opts.Grace == 0:
+		c.abandon(cause)
+		c.terminate(nil)
+	default:
+		c.abandon(cause)
+		c.watch.grace = time.Now().Add(c.opts.Grace)
+		c.watch.look(c, c.watch.grace)
+		c.drain(cause)
+	}
+}
+
+// abandon gives up what nobody may take any more, and says why.
+func (c *Conn) abandon(cause error) {
+	c.end.abandoned = true
+	if c.end.cause == nil {
+		c.end.cause = cause
+	}
+	if c.hasWriter {
+		c.wakeWriter()
+	}
+}
+
+// drain begins the graceful end.
+func (c *Conn) drain(cause error) {
+	if c.end.state == open {
+		c.stopTaking(cause)
+		c.wakeWriter()
+	}
+}
+
+// stopTaking closes Done: from here on nothing more is taken to be sent.
+func (c *Conn) stopTaking(cause error) {
+	if c.end.state != open {
+		return
+	}
+	c.end.state = draining
+	if c.end.cause == nil {
+		c.end.cause = cause
+	}
+	if c.outboxUsed {
+		c.end.quota = len(c.outbox)
+	}
+	close(c.done)
+}
+
+// drained reports whether nothing is left to be sent.
+func (c *Conn) drained() bool {
+	return !c.finishing.active && (c.end.failure != nil ||
+		!c.current.active && !c.next.active && !c.fetching && c.queue.head == nil && (!c.outboxUsed || c.end.quota == 0))
+}
+
+// halfClose ends our stream once everything queued is written and everything
+// accepted has arrived (PROTOCOL.md section 6). It is the writer's: a
+// transport may wait here.
+func (c *Conn) halfClose() {
+	if c.end.state != draining || c.end.lingering || c.end.peerEnded || c.end.writeErr != nil || c.writing {
+		return
+	}
+	if _, receiving := c.ledger.Receiving(); c.end.answerError ||
+		!c.end.deaf && (!c.drained() || receiving || c.ledger.Owing()) {
+		return
+	}
+	c.end.deaf, c.end.lingering = true, true
+	c.noted.Signal()
+	c.mu.Unlock()
+	err := halfClose(c.nc)
+	c.mu.Lock()
+	if errors.Is(err, errors.ErrUnsupported) {
+		c.terminate(nil)
+		return
+	}
+	c.linger() // after another error too: the reader will learn more
+}
+
+// linger bounds how long we still listen.
+func (c *Conn) linger() {
+	c.watch.linger = time.Now().Add(lingerTime)
+	c.watch.look(c, c.watch.linger)
+}
+
+// violated ends the connection because the peer broke the protocol. Where the
+// peer can understand it, it is told, and given time to read it.
+func (c *Conn) violated(err error) {
+	var v *wire.ProtocolError
+	if errors.As(err, &v) && c.ledger.MayAnswerError() &&
+		(v.Violation == wire.OversizeOffer || v.Violation == wire.UnaskedAnswer) {
+		c.end.failure, c.end.deaf, c.end.answerError = err, true, true
+		c.drain(nil)
+		return
+	}
+	c.terminate(err)
+}
+
+// terminate closes the transport: nothing more is read or written.
+func (c *Conn) terminate(failure error) {
+	if c.end.state == over {
+		return
+	}
+	c.stopTaking(nil)
+	c.end.state = over
+	if c.end.failure == nil {
+		c.end.failure = failure
+	}
+	closeNow(c.nc)
+	c.watch.stop()
+	c.noted.Signal()
+	if c.hasWriter {
+		c.wakeWriter()
+	}
+	if !c.writing {
+		c.settle()
+	}
+	c.finish()
+}
+
+// settle decides what became of the messages that were not sent: a Send is
+// told, all others are listed. It runs when the connection is over and no
+// write is in progress that might still decide it.
+func (c *Conn) settle() {
+	reason := c.closedReason()
+	for _, m := range [...]*outgoing{&c.finishing, &c.current, &c.next} {
+		if m.active && !m.report(c.notSent(len(m.body), reason)) {
+			c.end.unsent = append(c.end.unsent, m.body)
+		}
+		*m = outgoing{}
+	}
+	for c.queue.head != nil {
+		m := c.queue.pop()
+		m.report(c.notSent(len(m.body), reason))
+	}
+	c.out.reset()
+}
+
+// leave is the end of a goroutine of the connection.
+func (c *Conn) leave() {
+	c.live--
+	c.finish()
+	c.unlock()
+}
+
+// finish closes the Inbox when the last goroutine has left.
+func (c *Conn) finish() {
+	if c.end.finished || c.end.state != over || c.live > 0 || c.writing {
+		return
+	}
+	c.end.finished = true
+	c.unlink()
+	close(c.inbox)
+	close(c.gone)
+}
+
+// unlock releases mu and logs the end, once, without holding it: a Logger may
+// call back.
+func (c *Conn) unlock() {
+	log := c.end.finished && !c.end.logged
+	c.end.logged = c.end.finished
+	c.mu.Unlock()
+	if log {
+		c.opts.Logger.Debug("tinyproto: connection ended", "remote", c.nc.RemoteAddr(), "err", c.Err())
+	}
+}
+
+// reason says why the connection ended, nil for a clean end.
+func (c *Conn) reason() error {
+	switch {
+	case c.end.cause != nil && c.end.failure != nil:
+		return fmt.Errorf("%w; then: %w", c.end.cause, c.end.failure)
+	case c.end.cause != nil:
+		return c.end.cause
+	}
+	return c.end.failure
+}
+
+// closedReason is the reason for those who come too late; it matches ErrClosed.
+func (c *Conn) closedReason() error {
+	if reason := c.reason(); reason != nil && !errors.Is(reason, ErrClosed) {
+		return fmt.Errorf("%w: %w", ErrClosed, reason)
+	}
+	return ErrClosed
+}
+
+// Err returns why the connection ended, an [*Error]: the cause of its context,
+// [ErrClosed] after Close, or what broke. It is nil as long as the transport
+// is open, and after a clean end: the peer or Shutdown ended the connection
+// between messages, and nothing is unsent. It is final once Done and Inbox
+// are closed.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end.state != over {
+		return nil
+	}
+	reason := c.reason()
+	unsent := len(c.end.unsent) + len(c.outbox)
+	if reason == nil {
+		if unsent == 0 {
+			return nil
+		}
+		reason = fmt.Errorf("ended with messages queued: %w", ErrUnsent)
+	}
+	return &Error{Remote: c.nc.RemoteAddr(), Err: reason, Unsent: unsent,
+		InDoubt: c.end.inDoubt, InDoubtSize: c.end.inDoubtSize}
+}
+
+// Unsent lists the messages of the Outbox that were not wholly written, in
+// their order, and those whose Send gave up with [ErrInDoubt] and that were not
+// written after all. (A Send that failed otherwise has told its caller.) While
+// the connection lives these are the refused ones alone. After the end what is
+// left in the Outbox's buffer is part of it, so it is exact once the producers
+// have stopped.
+//
+// In doubt may be, besides, the last message that was written: [Error] says so.
+func (c *Conn) Unsent() [][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.end.state == over && !c.writing {
+		select {
+		case msg, ok := <-c.outbox:
+			if ok {
+				c.end.unsent = append(c.end.unsent, msg)
+				continue
+			}
+		default:
+		}
+		break
+	}
+	return slices.Clone(c.end.unsent)
+}

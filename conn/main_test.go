@@ -1,0 +1,76 @@
+package conn_test
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"github.com/tinyproto-go/tinyproto/conn"
+	"github.com/tinyproto-go/tinyproto/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
+
+// transports are the ways to join two ends that a test can run over.
+var transports = map[string]func(testing.TB) (net.Conn, net.Conn){
+	"tcp":  tcpPair,
+	"pipe": pipePair,
+}
+
+// tcpPair returns the two ends of a TCP connection on loopback.
+func tcpPair(t testing.TB) (net.Conn, net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() { // ends with the Dial below, or with l
+		nc, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- nc
+	}()
+	dialed, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc := <-accepted
+	t.Cleanup(func() { dialed.Close(); nc.Close() })
+	return dialed, nc
+}
+
+// pipePair returns the two ends of a connection without any buffer.
+func pipePair(t testing.TB) (net.Conn, net.Conn) {
+	a, b := net.Pipe()
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
+
+// join greets over the two ends of a transport, and closes the connections
+// when the test ends.
+func join(t testing.TB, x, y net.Conn, xOpts, yOpts *conn.Options) (a, b *conn.Conn) {
+	t.Helper()
+	return joinContext(t, context.Background(), context.Background(), x, y, xOpts, yOpts)
+}
+
+func joinContext(t testing.TB, xCtx, yCtx context.Context, x, y net.Conn, xOpts, yOpts *conn.Options) (a, b *conn.Conn) {
+	t.Helper()
+	greeted := make(chan error, 1)
+	go func() { // ends with the hello
+		var err error
+		a, err = conn.New(xCtx, x, xOpts)
+		greeted <- err
+	}()
+	b, err := conn.New(yCtx, y, yOpts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-greeted; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}

@@ -1,0 +1,99 @@
+package conn
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// Defaults of [Options].
+const (
+	DefaultMaxMessage   = 16 << 20
+	DefaultHelloTimeout = 10 * time.Second
+	DefaultStallTimeout = 30 * time.Second
+	DefaultGrace        = 5 * time.Second
+	DefaultKeepAlive    = 15 * time.Second
+)
+
+// Options are the limits and the buffers of a connection. A nil *Options and
+// the zero value both stand for the defaults. New copies what it is given.
+type Options struct {
+	// MaxMessage is the largest message to accept, in bytes. A larger one is
+	// answered TOO_LARGE, and the connection lives on. Zero means 16 MiB;
+	// the protocol's own limit is [wire.MaxSize], and larger values mean that.
+	MaxMessage uint32
+
+	// InboxBuffer is how many received messages wait in the Inbox before the
+	// peer has to: its next offer is answered once the application has taken
+	// one. One more is held beyond the buffer. Zero means no buffer.
+	InboxBuffer int
+
+	// OutboxBuffer is how many messages the Outbox takes before a sender
+	// waits. Zero means no buffer: a sender waits until its message is next.
+	OutboxBuffer int
+
+	// HelloTimeout is how long the peer may take to greet. Zero means 10 s;
+	// negative means for ever.
+	HelloTimeout time.Duration
+
+	// StallTimeout is how long a peer may make no progress inside a message,
+	// either way: while it sends one that was accepted, or does not read one
+	// that it accepted. Zero means 30 s; negative means for ever.
+	StallTimeout time.Duration
+
+	// AnswerTimeout is how long the peer may leave an offer unanswered. Zero
+	// means for ever: the answer is the peer's flow control, and a peer that
+	// is busy answers late.
+	AnswerTimeout time.Duration
+
+	// Grace is how long the connection goes on to send what is queued after
+	// its context has ended. Zero means 5 s; negative means not at all.
+	Grace time.Duration
+
+	// KeepAlive is the period of TCP keep-alive probes, for transports that
+	// have them. Zero means 15 s; negative means none.
+	KeepAlive time.Duration
+
+	// MaxRefused is how many messages of the Outbox the peer may refuse
+	// (TOO_LARGE) before the connection ends. They are kept for Unsent. Zero
+	// means that the first one ends it, with an error that matches ErrTooLarge.
+	// A message refused to Send fails that Send alone and does not count.
+	MaxRefused int
+
+	// Logger receives a record at level Debug when the connection ends. Nil
+	// means silence.
+	Logger *slog.Logger
+}
+
+func (o *Options) resolved() Options {
+	var r Options
+	if o != nil {
+		r = *o
+	}
+	if r.MaxMessage == 0 {
+		r.MaxMessage = DefaultMaxMessage
+	}
+	r.MaxMessage = min(r.MaxMessage, wire.MaxSize)
+	r.InboxBuffer = max(r.InboxBuffer, 0)
+	r.OutboxBuffer = max(r.OutboxBuffer, 0)
+	r.HelloTimeout = orDefault(r.HelloTimeout, DefaultHelloTimeout)
+	r.StallTimeout = orDefault(r.StallTimeout, DefaultStallTimeout)
+	r.Grace = orDefault(r.Grace, DefaultGrace)
+	if r.Logger == nil {
+		r.Logger = slog.New(slog.DiscardHandler)
+	}
+	return r
+}
+
+// orDefault maps zero to the default and negative to 0, which means none to
+// whoever uses the result.
+func orDefault(d, def time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return def
+	case d < 0:
+		return 0
+	}
+	return d
+}

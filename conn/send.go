@@ -1,0 +1,250 @@
+package conn
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// Send sends msg and returns when the peer has accepted it and it is written.
+// It blocks until then, or until ctx or the connection ends. Messages that
+// were in the Outbox before go first, and concurrent Sends go in their order.
+//
+// That the peer accepted a message says that it had room for it, not that its
+// application has seen it.
+//
+// The error matches [ErrTooLarge] if the peer refused the message, which the
+// connection survives; [ErrClosed] if the connection is over and msg was not
+// wholly written; or the cause of ctx: msg was not sent then, unless the error
+// also matches [ErrInDoubt], which means that it was already on its way and
+// may still arrive.
+func (c *Conn) Send(ctx context.Context, msg []byte) error {
+	if ctx.Err() != nil {
+		return c.notSent(len(msg), context.Cause(ctx))
+	}
+	if uint64(len(msg)) > wire.MaxSize {
+		return c.notSent(len(msg), &TooLargeError{Size: len(msg)})
+	}
+	s := sendings.Get().(*sending)
+	s.msg = msg
+	c.mu.Lock()
+	if c.end.state != open {
+		err := c.notSent(len(msg), c.closedReason())
+		c.mu.Unlock()
+		s.recycle()
+		return err
+	}
+	c.queue.push(s)
+	if c.fetching {
+		c.wakeWriter() // it may hold a message that goes first
+	} else {
+		c.queue.admit(c.outboxMark())
+		c.flush(false)
+	}
+	c.unlock()
+
+	select {
+	case err := <-s.result:
+		s.recycle()
+		return err
+	case <-ctx.Done():
+	}
+	return c.cancelSend(ctx, s)
+}
+
+// cancelSend ends a Send whose context ended.
+func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case err := <-s.result:
+		s.recycle()
+		return err
+	default:
+	}
+	err := c.notSent(len(s.msg), context.Cause(ctx))
+	if s.queued {
+		c.queue.remove(s)
+		s.recycle()
+		return err
+	}
+	s.abandoned = true // its message is the connection's now
+	return fmt.Errorf("%w: %w", ErrInDoubt, err)
+}
+
+// outboxMark counts the messages that were sent to the Outbox before now.
+func (c *Conn) outboxMark() uint64 {
+	if !c.outboxUsed {
+		return 0
+	}
+	return c.taken + uint64(len(c.outbox))
+}
+
+// outgoing is a message on its way out.
+type outgoing struct {
+	active bool
+	body   []byte
+	send   *sending // nil for a message of the Outbox
+}
+
+// report tells a waiting Send how its message fared. It reports whether there
+// was one.
+func (m *outgoing) report(err error) bool {
+	if m.send == nil || m.send.abandoned {
+		return false
+	}
+	m.send.result <- err
+	return true
+}
+
+// sending is a Send in progress.
+type sending struct {
+	msg    []byte
+	result chan error // cap 1: reporting never blocks
+
+	// Guarded by Conn.mu.
+	after      uint64 // how many messages of the Outbox go first
+	queued     bool
+	abandoned  bool
+	prev, next *sending
+}
+
+var sendings = sync.Pool{New: func() any { return &sending{result: make(chan error, 1)} }}
+
+func (s *sending) recycle() {
+	s.msg = nil
+	sendings.Put(s)
+}
+
+// queue is the Sends that wait for their turn, oldest first. It is guarded by
+// Conn.mu.
+type queue struct {
+	head, tail *sending
+	// fresh is the first of those that came while the writer might have held
+	// a message of the Outbox, so that their turn is not known yet.
+	fresh *sending
+}
+
+func (q *queue) push(s *sending) {
+	s.queued, s.prev, s.next = true, q.tail, nil
+	if q.tail == nil {
+		q.head = s
+	} else {
+		q.tail.next = s
+	}
+	q.tail = s
+	if q.fresh == nil {
+		q.fresh = s
+	}
+}
+
+// admit lets the fresh ones go once n messages were taken from the Outbox.
+func (q *queue) admit(n uint64) {
+	for ; q.fresh != nil; q.fresh = q.fresh.next {
+		q.fresh.after = n
+	}
+}
+
+// ready reports whether it is the oldest Send's turn.
+func (q *queue) ready(taken uint64) bool { return q.head != nil && taken >= q.head.after }
+
+// pop takes the oldest Send off as a message to offer.
+func (q *queue) pop() outgoing {
+	s := q.head
+	q.remove(s)
+	return outgoing{active: true, body: s.msg, send: s}
+}
+
+func (q *queue) remove(s *sending) {
+	if q.fresh == s {
+		q.fresh = s.next
+	}
+	if s.prev == nil {
+		q.head = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next == nil {
+		q.tail = s.prev
+	} else {
+		s.next.prev = s.prev
+	}
+	s.queued, s.prev, s.next = false, nil, nil
+}
+
+// pick makes the next message current, if there is one: what waits already,
+// then what the Outbox has.
+func (c *Conn) pick() bool {
+	for !c.current.active {
+		switch {
+		case c.end.failure != nil:
+			return false
+		case c.next.active:
+			c.current, c.next = c.next, outgoing{}
+		case c.fetching:
+			return false
+		case c.queue.ready(c.taken):
+			c.current = c.queue.pop()
+		case c.receiveOutbox():
+		case c.queue.head != nil:
+			c.current = c.queue.pop()
+		default:
+			return false
+		}
+		if n := len(c.current.body); uint64(n) > wire.MaxSize {
+			c.refused(&TooLargeError{Size: n})
+		}
+	}
+	return true
+}
+
+// receiveOutbox takes a message that the Outbox has now, for whoever composes
+// while the writer does not wait for one.
+func (c *Conn) receiveOutbox() bool {
+	if !c.outboxUsed || c.end.state != open && c.end.quota == 0 {
+		return false
+	}
+	select {
+	case msg, ok := <-c.outbox:
+		if c.end.state != open {
+			c.end.quota--
+		}
+		return c.take(&c.current, msg, ok)
+	default:
+		c.end.quota = 0
+		return false
+	}
+}
+
+// take notes what was received from the Outbox: a message, or that it is closed.
+func (c *Conn) take(m *outgoing, msg []byte, ok bool) bool {
+	if !ok {
+		c.outboxUsed, c.end.quota = false, 0
+		c.drain(nil)
+		return false
+	}
+	c.taken++
+	*m = outgoing{active: true, body: msg}
+	return true
+}
+
+// refused is the fate of the current message: too large, for the peer or for
+// the protocol.
+func (c *Conn) refused(reason *TooLargeError) {
+	m := c.current
+	c.current = outgoing{}
+	c.stats.Refused++
+	if m.report(c.notSent(len(m.body), reason)) {
+		return
+	}
+	c.end.unsent = append(c.end.unsent, m.body)
+	if m.send != nil {
+		return
+	}
+	if c.end.refusals++; c.end.refusals > c.opts.MaxRefused {
+		c.end.failure = reason
+		c.drain(nil)
+	}
+}

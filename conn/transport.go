@@ -1,0 +1,50 @@
+package conn
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// longAgo, as a deadline, ends a Read or a Write in progress.
+var longAgo = time.Unix(1, 0)
+
+// halfClose ends the write side, so that the peer reads end of stream and we
+// can go on reading. It returns errors.ErrUnsupported where the transport
+// can't, as net.Pipe.
+func halfClose(nc net.Conn) error {
+	if hc, ok := nc.(interface{ CloseWrite() error }); ok {
+		return hc.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// closeNow closes without a farewell: tls.Conn.Close may spend 5 s on its own.
+func closeNow(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	nc.Close()
+}
+
+// setKeepAlive sets the period of TCP keep-alive where there is such a thing.
+func setKeepAlive(nc net.Conn, period time.Duration) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	ka, ok := nc.(interface {
+		SetKeepAliveConfig(net.KeepAliveConfig) error
+	})
+	if !ok {
+		return
+	}
+	if period == 0 {
+		period = DefaultKeepAlive
+	}
+	// A socket that can't is one without keep-alive: no reason to refuse it.
+	_ = ka.SetKeepAliveConfig(net.KeepAliveConfig{Enable: period > 0, Idle: period, Interval: period})
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,12 @@
+//go:build !unix
+
+package conn
+
+import "net"
+
+// tryWriter is not to be had here: the writer goroutine does all the writing.
+type tryWriter struct{}
+
+func newTryWriter(net.Conn) *tryWriter { return nil }
+
+func (*tryWriter) write([]byte) (int, error) { panic("unreachable: newTryWriter returns nil") }

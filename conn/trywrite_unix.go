@@ -1,0 +1,67 @@
+//go:build unix
+
+package conn
+
+import (
+	"net"
+	"syscall"
+)
+
+// tryWriter writes to a socket what it takes without waiting. It is owned by
+// whoever holds Conn.writing.
+type tryWriter struct {
+	raw  syscall.RawConn
+	call func(fd uintptr) bool // attempt, bound once: a closure per write would be an allocation
+
+	p   []byte
+	n   int
+	err error
+}
+
+// newTryWriter returns nil where nc is not a plain socket of the kernel's: a
+// wrapper must see every byte.
+func newTryWriter(nc net.Conn) *tryWriter {
+	var raw syscall.RawConn
+	var err error
+	switch s := nc.(type) {
+	case *net.TCPConn:
+		raw, err = s.SyscallConn()
+	case *net.UnixConn:
+		raw, err = s.SyscallConn()
+	default:
+		return nil
+	}
+	if err != nil {
+		return nil
+	}
+	t := &tryWriter{raw: raw}
+	t.call = t.attempt
+	return t
+}
+
+// write returns how much of p the socket took at once, 0 and nil if nothing.
+func (t *tryWriter) write(p []byte) (int, error) {
+	t.p, t.n, t.err = p, 0, nil
+	err := t.raw.Write(t.call)
+	t.p = nil
+	if err == nil {
+		err = t.err
+	}
+	return t.n, err
+}
+
+func (t *tryWriter) attempt(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), t.p)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+		case err != nil:
+			t.err = &net.OpError{Op: "write", Err: err}
+		default:
+			t.n = n
+		}
+		return true // never wait
+	}
+}

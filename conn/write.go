@@ -1,0 +1,162 @@
+package conn
+
+import (
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// flush writes all that may be written now. mu is held on entry and on return,
+// but not during the writes: whoever set writing is the one who writes, and
+// looks at the state again before it stops, so a caller that finds writing set
+// may leave its news there. Only the writer goroutine may wait for the
+// transport. Any other caller writes what a socket takes at once, and leaves
+// the rest to the writer.
+func (c *Conn) flush(isWriter bool) {
+	if c.writing && !(isWriter && c.handed) {
+		return
+	}
+	c.writing, c.handed = true, false
+	for c.end.state != over {
+		if len(c.out.rest) == 0 && !c.compose() {
+			break
+		}
+		err := c.writeAtOnce()
+		if err == nil && len(c.out.rest) > 0 {
+			if !isWriter {
+				c.handed = true
+				c.wakeWriter()
+				return
+			}
+			err = c.writeWaiting()
+		}
+		c.written(err)
+	}
+	c.writing = false
+	switch {
+	case c.end.state == over:
+		c.settle()
+		c.finish()
+	case isWriter:
+	case c.end.state == draining:
+		c.wakeWriter() // to end what is drained
+	case c.outboxUsed && !c.fetching && !c.current.active:
+		c.wakeWriter() // to wait for the Outbox
+	}
+}
+
+// writeAtOnce writes of out what the transport takes without waiting. mu is
+// held on entry and on return.
+func (c *Conn) writeAtOnce() error {
+	p, ok := c.out.single()
+	if !ok || c.try == nil {
+		return nil
+	}
+	c.mu.Unlock()
+	n, err := c.try.write(p)
+	c.mu.Lock()
+	c.out.wrote(n)
+	return err
+}
+
+// compose puts into out what may be written next, in the order of R2: what is
+// owed, and then our next offer (R7). It reports whether there is anything.
+func (c *Conn) compose() bool {
+	switch {
+	case c.end.writeErr != nil:
+		return false
+	case c.end.deaf:
+		return c.composeLast()
+	}
+	b := &c.out
+	b.reset()
+	for step := c.ledger.Next(c.verdict()); step != wire.Wait; step = c.ledger.Next(c.verdict()) {
+		c.steps++
+		switch step {
+		case wire.WriteOK:
+			b.signal(wire.OK)
+			size, _ := c.ledger.Receiving()
+			c.partial.start(size)
+			c.watch.read = time.Now()
+			c.watch.after(c, c.opts.StallTimeout)
+		case wire.WriteConflict:
+			b.signal(wire.Conflict)
+			c.stats.Conflicts++
+		case wire.WriteTooLarge:
+			b.signal(wire.TooLarge)
+			c.stats.PeerRefused++
+		case wire.WritePayload:
+			c.finishing, c.current = c.current, outgoing{}
+			b.payload(c.finishing.body)
+		}
+	}
+	if c.ledger.MayOffer() && !c.end.peerEnded && c.pick() {
+		c.steps++
+		size := uint32(len(c.current.body))
+		b.size(size)
+		c.ledger.Offer(size)
+		if c.opts.AnswerTimeout > 0 {
+			c.watch.offered = time.Now()
+			c.watch.after(c, c.opts.AnswerTimeout)
+		}
+	}
+	if b.headLen+b.tailLen == 0 && !b.hasBody {
+		return false
+	}
+	c.noted.Signal()
+	b.seal()
+	return true
+}
+
+// composeLast puts the last byte into out: ERROR, where a violation calls for
+// it and nothing else was on its way.
+func (c *Conn) composeLast() bool {
+	if !c.end.answerError {
+		return false
+	}
+	c.end.answerError = false
+	c.out.reset()
+	c.out.signal(wire.Error)
+	c.out.seal()
+	return true
+}
+
+// written is the end of a write: of the batch, or of the connection.
+func (c *Conn) written(err error) {
+	c.stats.LastActivity = time.Now()
+	if c.finishing.active && c.out.bodyOut() {
+		m := c.finishing
+		c.finishing = outgoing{}
+		c.stats.MessagesSent++
+		c.stats.BytesSent += uint64(len(m.body))
+		c.end.inDoubt, c.end.inDoubtSize = len(m.body) > 0, len(m.body)
+		m.report(nil)
+	}
+	c.out.reset()
+	if err != nil {
+		c.writeFailed(err)
+		return
+	}
+	c.completeEmpty()
+	if c.end.peerEnded && !c.ledger.Owing() {
+		c.terminate(c.end.peerErr)
+	}
+}
+
+// writeFailed is the end of what can be written. What the peer sent before it
+// went can still be read, and says more about the reason.
+func (c *Conn) writeFailed(err error) {
+	if _, stalled := err.(*StallError); stalled {
+		c.terminate(err)
+		return
+	}
+	if c.end.state != over {
+		c.end.writeErr = err
+		c.stopTaking(nil)
+		c.linger()
+	}
+}
+
+// proven notes that the peer answered an offer: so it has read all that was
+// written before that.
+func (c *Conn) proven() { c.end.inDoubt = false }

@@ -1,0 +1,80 @@
+package conn
+
+import "time"
+
+// wakeWriter has the writer look at the state, and starts it if there is none:
+// a connection that only ever sends and receives small messages needs none.
+func (c *Conn) wakeWriter() {
+	switch {
+	case c.hasWriter:
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	case c.end.state != over || c.holding:
+		c.hasWriter = true
+		c.live++
+		go c.write() // ends when the connection is over and nothing is held for the Inbox
+	}
+}
+
+// write is the writer goroutine. It does whatever may wait: it receives from
+// the Outbox, sends to a full Inbox, writes what the socket does not take at
+// once, and ends the connection when it is drained.
+func (c *Conn) write() {
+	c.mu.Lock()
+	defer c.leave()
+	for {
+		c.flush(true)
+		c.halfClose()
+		if c.end.state == over && (!c.holding || c.end.abandoned) {
+			return
+		}
+		var inbox, outbox chan []byte
+		held := c.held
+		if c.holding {
+			inbox = c.inbox
+		}
+		if c.outboxUsed && c.end.state == open && !c.next.active {
+			outbox = c.outbox
+			c.fetching = true
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.wake:
+			c.mu.Lock()
+		case inbox <- held:
+			c.mu.Lock()
+			c.held, c.holding = nil, false
+		case msg, ok := <-outbox:
+			c.mu.Lock()
+			c.take(&c.next, msg, ok)
+		}
+		c.fetching = false
+		c.queue.admit(c.taken + uint64(len(c.outbox)))
+	}
+}
+
+// writeWaiting writes out, waiting for the transport as long as it makes
+// progress. mu is held on entry and on return.
+func (c *Conn) writeWaiting() error {
+	for {
+		c.watch.blocked = time.Now()
+		c.watch.after(c, c.opts.StallTimeout)
+		c.mu.Unlock()
+		n, err := c.out.rest.WriteTo(c.nc)
+		c.mu.Lock()
+		c.watch.blocked = time.Time{}
+		if !c.watch.interrupted {
+			return err
+		}
+		c.watch.interrupted = false
+		c.nc.SetWriteDeadline(time.Time{})
+		if !isTimeout(err) {
+			return err
+		}
+		if n == 0 {
+			return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: incomplete(&c.ledger)}
+		}
+	}
+}
