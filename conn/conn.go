@@ -14,6 +14,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -61,6 +62,7 @@ type Conn struct {
 	current    outgoing // offered, or to be offered again
 	finishing  outgoing // its payload is in out
 	queue      queue    // Sends that wait for their turn
+	spare      atomic.Pointer[sending]
 
 	// Writing. writing is guarded by mu; the rest is owned by whoever set it.
 	writing   bool

@@ -27,6 +27,7 @@ type ending struct {
 	state     endState
 	cause     error // why this end wants to end: the context's cause, or ErrClosed
 	failure   error // what broke
+	byPeer    bool  // the peer ended its stream first
 	abandoned bool  // what is held for the Inbox need not be taken any more
 
 	quota       int   // messages that may still be taken from the Outbox while draining
@@ -273,8 +274,12 @@ func (c *Conn) reason() error {
 
 // closedReason is the reason for those who come too late; it matches ErrClosed.
 func (c *Conn) closedReason() error {
-	if reason := c.reason(); reason != nil && !errors.Is(reason, ErrClosed) {
+	reason := c.reason()
+	switch {
+	case reason != nil && !errors.Is(reason, ErrClosed):
 		return fmt.Errorf("%w: %w", ErrClosed, reason)
+	case c.end.byPeer:
+		return fmt.Errorf("%w by the peer", ErrClosed)
 	}
 	return ErrClosed
 }
@@ -296,7 +301,9 @@ func (c *Conn) Err() error {
 		if unsent == 0 {
 			return nil
 		}
-		reason = fmt.Errorf("ended with messages queued: %w", ErrUnsent)
+		if reason = ErrUnsent; c.end.byPeer {
+			reason = fmt.Errorf("the peer ended it: %w", ErrUnsent)
+		}
 	}
 	return &Error{Remote: c.nc.RemoteAddr(), Err: reason, Unsent: unsent,
 		InDoubt: c.end.inDoubt, InDoubtSize: c.end.inDoubtSize}

@@ -144,7 +144,7 @@ func (c *Conn) verdict() wire.Verdict {
 // readFailed is the end of what can be read.
 func (c *Conn) readFailed(err error) {
 	if err != io.EOF {
-		if state := incomplete(&c.ledger); state != nil {
+		if state := c.unfinished(); state != nil {
 			err = fmt.Errorf("%w; %w", err, state)
 		} else if c.end.deaf && !c.end.inDoubt {
 			err = nil // nothing depended on what the peer still had to say
@@ -157,6 +157,7 @@ func (c *Conn) readFailed(err error) {
 		c.terminate(nil)
 		return
 	}
+	c.end.byPeer = true
 	if err = c.ledger.End(); err == io.EOF {
 		err = nil
 	}

@@ -3,7 +3,6 @@ package conn
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/tinyproto-go/tinyproto/wire"
 )
@@ -27,13 +26,12 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 	if uint64(len(msg)) > wire.MaxSize {
 		return c.notSent(len(msg), &TooLargeError{Size: len(msg)})
 	}
-	s := sendings.Get().(*sending)
-	s.msg = msg
+	s := c.newSending(msg)
 	c.mu.Lock()
 	if c.end.state != open {
 		err := c.notSent(len(msg), c.closedReason())
 		c.mu.Unlock()
-		s.recycle()
+		c.recycle(s)
 		return err
 	}
 	c.queue.push(s)
@@ -47,7 +45,7 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 
 	select {
 	case err := <-s.result:
-		s.recycle()
+		c.recycle(s)
 		return err
 	case <-ctx.Done():
 	}
@@ -60,14 +58,14 @@ func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 	defer c.mu.Unlock()
 	select {
 	case err := <-s.result:
-		s.recycle()
+		c.recycle(s)
 		return err
 	default:
 	}
 	err := c.notSent(len(s.msg), context.Cause(ctx))
 	if s.queued {
 		c.queue.remove(s)
-		s.recycle()
+		c.recycle(s)
 		return err
 	}
 	s.abandoned = true // its message is the connection's now
@@ -111,11 +109,20 @@ type sending struct {
 	prev, next *sending
 }
 
-var sendings = sync.Pool{New: func() any { return &sending{result: make(chan error, 1)} }}
+// newSending reuses the last one that is through. A pool for all connections
+// would carry channels from one synctest bubble into another.
+func (c *Conn) newSending(msg []byte) *sending {
+	s := c.spare.Swap(nil)
+	if s == nil {
+		s = &sending{result: make(chan error, 1)}
+	}
+	s.msg = msg
+	return s
+}
 
-func (s *sending) recycle() {
+func (c *Conn) recycle(s *sending) {
 	s.msg = nil
-	sendings.Put(s)
+	c.spare.Store(s)
 }
 
 // queue is the Sends that wait for their turn, oldest first. It is guarded by

@@ -50,7 +50,7 @@ func (w *watchdog) stop() {
 // checkClock runs when the watchdog's timer fires.
 func (c *Conn) checkClock() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	w, now := &c.watch, time.Now()
 	if c.end.state == over {
 		return
@@ -74,9 +74,9 @@ func (c *Conn) checkClock() {
 	case !w.grace.IsZero() && !w.grace.After(now):
 		c.terminate(ErrGrace)
 	case !c.end.deaf && c.ledger.InsideItem() && due(w.read, c.opts.StallTimeout):
-		c.terminate(&StallError{Doing: "reading", After: c.opts.StallTimeout, State: incomplete(&c.ledger)})
+		c.terminate(&StallError{Doing: "reading", After: c.opts.StallTimeout, State: c.unfinished()})
 	case !c.end.deaf && offering && due(w.offered, c.opts.AnswerTimeout):
-		c.terminate(&StallError{Doing: "waiting for the answer to an offer", After: c.opts.AnswerTimeout, State: incomplete(&c.ledger)})
+		c.terminate(&StallError{Doing: "waiting for the answer to an offer", After: c.opts.AnswerTimeout, State: c.unfinished()})
 	default:
 		if due(w.blocked, c.opts.StallTimeout) {
 			w.interrupted = true
@@ -90,11 +90,21 @@ func (c *Conn) checkClock() {
 	}
 }
 
-// incomplete returns what the ledger says of an end of stream here, nil if
-// nothing was unfinished.
-func incomplete(l *wire.Ledger) error {
-	if err := l.End(); err != io.EOF {
-		return err
+// unfinished returns what was incomplete if the connection ends here, nil if
+// nothing was.
+func (c *Conn) unfinished() error {
+	err := c.ledger.End()
+	if c.finishing.active {
+		// For the ledger it is written, and the offer behind it too.
+		var state wire.IncompleteError
+		if behind, ok := err.(*wire.IncompleteError); ok {
+			state = *behind
+		}
+		state.Unanswered, state.Owed, state.Offered = false, true, uint32(len(c.finishing.body))
+		return &state
 	}
-	return nil
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }

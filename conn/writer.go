@@ -74,7 +74,7 @@ func (c *Conn) writeWaiting() error {
 			return err
 		}
 		if n == 0 {
-			return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: incomplete(&c.ledger)}
+			return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
 		}
 	}
 }

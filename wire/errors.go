@@ -142,7 +142,7 @@ type IncompleteError struct {
 	PayloadBytes, Payload uint32
 	// Unanswered: our offer of Offered bytes had no answer.
 	Unanswered bool
-	// Owed: the peer had accepted our offer of Offered bytes and lacks the payload.
+	// Owed: the peer had accepted our offer of Offered bytes and lacks (part of) the payload.
 	Owed    bool
 	Offered uint32
 	// PeerUnanswered: the peer's offer of PeerOffered bytes had no answer of ours.
@@ -171,7 +171,7 @@ func (e *IncompleteError) Error() string {
 		add("our offer of %d bytes was not answered", e.Offered)
 	}
 	if e.Owed {
-		add("the %d bytes that the peer had accepted were not written", e.Offered)
+		add("the %d bytes that the peer had accepted were not wholly written", e.Offered)
 	}
 	if e.PeerUnanswered {
 		add("the peer's offer of %d bytes was not answered", e.PeerOffered)

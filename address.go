@@ -1,0 +1,46 @@
+package tinyproto
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// Listen announces on an address: "host:port" with an IPv4 or IPv6 address, a
+// name, or no host, which means all interfaces; "tcp://host:port"; or
+// "unix:///path". Port 0 picks a free one: the listener's Addr tells which.
+// A name that stands for several addresses is announced on one of them.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	network, addr, err := splitAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, network, addr)
+	if err != nil {
+		return nil, fmt.Errorf("tinyproto: %w", err)
+	}
+	return l, nil
+}
+
+// splitAddress returns what package net calls the network and the address.
+func splitAddress(address string) (network, addr string, err error) {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		scheme, rest = "tcp", address
+	}
+	switch scheme {
+	case "tcp":
+		if _, _, err := net.SplitHostPort(rest); err != nil {
+			return "", "", fmt.Errorf("tinyproto: address %q: expected host:port: %w", address, err)
+		}
+		return "tcp", rest, nil
+	case "unix":
+		if rest == "" || strings.HasSuffix(rest, "/") {
+			return "", "", fmt.Errorf("tinyproto: address %q: expected unix:///path of a socket", address)
+		}
+		return "unix", rest, nil
+	}
+	return "", "", fmt.Errorf("tinyproto: address %q: unknown scheme %q, expected tcp:// or unix://", address, scheme)
+}

@@ -1,0 +1,260 @@
+package tinyproto
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tinyproto-go/tinyproto/conn"
+)
+
+// A Handler serves one connection, in a goroutine of its own. Its return ends
+// the connection gracefully: what it has queued is flushed, what it has not
+// received is dropped. An error it returns is the connection's from then on. A
+// panic ends that connection alone.
+//
+// ctx ends with the server. The connection then flushes what is queued at that
+// moment and ends, so a handler that ranges over the Inbox needs no case for it.
+type Handler func(ctx context.Context, c *Conn) error
+
+// Server accepts connections and hands them to a Handler. Its fields must not
+// be changed while it serves. One Server may serve several times, at once too.
+type Server struct {
+	// Handler serves each connection. It must be set.
+	Handler Handler
+
+	// MaxConns is how many connections may be open at once; more are turned
+	// away with CONLIMIT. Connections that have not greeted count. Zero means
+	// no limit.
+	MaxConns int
+
+	// Grace is how long the connections may take to flush what is queued, and
+	// the handlers to return, after ctx has ended; and one connection after its
+	// handler has returned. Then they are closed. Zero means 5 s; negative
+	// means no time at all. It takes the place of Conn.Grace.
+	Grace time.Duration
+
+	// Conn are the options of the connections.
+	Conn Options
+
+	// Logger receives a handler's panic at level Error, failures to accept at
+	// Warn, and all that peers cause at Debug. Nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// PanicError is the error of a connection whose handler panicked.
+type PanicError struct {
+	Value any    // what was given to panic
+	Stack []byte // of the goroutine that panicked
+}
+
+// Error returns the value, without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("tinyproto: handler panicked: %v", e.Value) }
+
+// ErrHandlers matches the error of a Serve that ended while handlers had not
+// returned within the grace period: they go on with closed connections.
+var ErrHandlers = errors.New("tinyproto: handlers did not return within the grace period")
+
+// ListenAndServe announces on the addresses, of the form that [Listen] takes,
+// and serves them as Serve does. It returns at once if one of them can't be
+// announced on.
+func (s *Server) ListenAndServe(ctx context.Context, addresses ...string) error {
+	var listeners []net.Listener
+	for _, address := range addresses {
+		l, err := Listen(ctx, address)
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return err
+		}
+		listeners = append(listeners, l)
+	}
+	return s.Serve(ctx, listeners...)
+}
+
+// Serve accepts connections from all the listeners, and blocks until ctx ends
+// or a listener fails. It then closes the listeners, ends the contexts of the
+// handlers, lets the connections flush what is queued and the handlers return,
+// within Grace, and closes what is left. It returns nil if ctx ended and all
+// handlers returned; [ErrHandlers] if some did not; otherwise the listener's
+// error. Errors of connections do not end it.
+//
+// When a listener has no resources (EMFILE), Serve waits a little, longer each
+// time up to 1 s, and tries again.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	run := &serving{Server: s, log: s.Logger, opts: s.Conn, grace: s.Grace}
+	if run.log == nil {
+		run.log = slog.Default()
+	}
+	if run.grace == 0 {
+		run.grace = conn.DefaultGrace
+	}
+	run.opts.Grace = run.grace
+	run.grace = max(run.grace, 0)
+	if s.Handler == nil || len(listeners) == 0 {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return errors.New("tinyproto: Serve needs a Handler and at least one listener")
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		g.Go(func() error { return run.accept(ctx, l) }) // ends with ctx, or when l fails
+	}
+	err := g.Wait()
+	if !run.wait() {
+		err = errors.Join(err, fmt.Errorf("%w: %d still run", ErrHandlers, run.handlers.Load()))
+	}
+	return err
+}
+
+// serving is one call of Serve.
+type serving struct {
+	*Server
+	log   *slog.Logger
+	opts  Options
+	grace time.Duration
+
+	conns    sync.WaitGroup // goroutines of serve and refuse
+	open     atomic.Int64   // connections, those that have not greeted included
+	handlers atomic.Int64   // handlers that run
+	refusals atomic.Int64   // connections being turned away
+}
+
+// Bounds of accept's waits after a failure, and of the peers that are told
+// that they are refused rather than just cut off.
+const (
+	minAcceptWait = 5 * time.Millisecond
+	maxAcceptWait = time.Second
+	maxRefusals   = 256
+)
+
+// accept accepts connections until ctx ends or the listener fails for good.
+func (s *serving) accept(ctx context.Context, l net.Listener) error {
+	closed := context.AfterFunc(ctx, func() { l.Close() })
+	defer closed()
+	defer l.Close()
+	wait := minAcceptWait
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			wait = minAcceptWait
+			s.start(ctx, nc)
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if temporary, ok := err.(interface{ Temporary() bool }); !ok || !temporary.Temporary() {
+			return fmt.Errorf("tinyproto: accept on %v: %w", l.Addr(), err)
+		}
+		s.log.Warn("tinyproto: accept failed, trying again", "addr", l.Addr(), "err", err, "wait", wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		wait = min(2*wait, maxAcceptWait)
+	}
+}
+
+// start serves a new connection, or turns it away.
+func (s *serving) start(ctx context.Context, nc net.Conn) {
+	if n := s.open.Add(1); s.MaxConns <= 0 || n <= int64(s.MaxConns) {
+		s.conns.Go(func() { // ends with the handler, or within the hello timeout
+			defer s.open.Add(-1)
+			s.serve(ctx, nc)
+		})
+		return
+	}
+	s.open.Add(-1)
+	if s.refusals.Add(1) > maxRefusals {
+		s.refusals.Add(-1)
+		nc.Close()
+		return
+	}
+	s.conns.Go(func() { // ends within about 1 s
+		defer s.refusals.Add(-1)
+		err := conn.Refuse(ctx, nc)
+		s.log.Debug("tinyproto: connection limit reached, refused", "remote", nc.RemoteAddr(), "err", err)
+	})
+}
+
+// serve is the life of one connection.
+func (s *serving) serve(ctx context.Context, nc net.Conn) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c, err := conn.New(ctx, nc, &s.opts)
+	if err != nil {
+		s.log.Debug("tinyproto: no hello", "remote", nc.RemoteAddr(), "err", err)
+		return
+	}
+	s.handlers.Add(1)
+	err = s.handle(ctx, c)
+	s.handlers.Add(-1)
+	if err != nil {
+		cancel(err)
+		<-c.Done() // so that err is what the connection ends with
+	}
+	s.end(c)
+	s.log.Debug("tinyproto: connection ended", "remote", nc.RemoteAddr(), "handler", err, "err", c.Err())
+}
+
+// handle calls the handler, and makes an error of its panic.
+func (s *serving) handle(ctx context.Context, c *Conn) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p := &PanicError{Value: v, Stack: debug.Stack()}
+			s.log.Error("tinyproto: handler panicked", "remote", c.RemoteAddr(), "panic", v, "stack", string(p.Stack))
+			err = p
+		}
+	}()
+	return s.Handler(ctx, c)
+}
+
+// end ends a connection whose handler has returned: nobody else takes what it
+// has received.
+func (s *serving) end(c *Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
+	defer cancel()
+	dropped := make(chan int, 1)
+	go func() { // ends with the connection, which Shutdown ends
+		n := 0
+		for range c.Inbox() {
+			n++
+		}
+		dropped <- n
+	}()
+	c.Shutdown(ctx)
+	if n := <-dropped; n > 0 {
+		s.log.Debug("tinyproto: handler left messages", "remote", c.RemoteAddr(), "messages", n)
+	}
+}
+
+// wait waits for the connections to end, which their contexts make them do
+// within the grace period, and for their handlers. It reports whether all did.
+func (s *serving) wait() bool {
+	done := make(chan struct{})
+	go func() { // ends with the last handler: one that never returns keeps it
+		s.conns.Wait()
+		close(done)
+	}()
+	// A connection that has flushed waits for its peer's end of stream, for 1 s
+	// and for the time that closing takes.
+	timeout := time.NewTimer(s.grace + 2*time.Second)
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timeout.C:
+		return false
+	}
+}

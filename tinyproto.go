@@ -1,0 +1,32 @@
+// Package tinyproto moves messages over a connection. Every connection has an
+// Inbox channel to range over and an Outbox channel to send to, both ends may
+// talk at once, and contexts end all of it. On the wire it speaks the
+// size/ack/payload protocol of the Python library of the same name
+// (wire/PROTOCOL.md), so Go and Python programs talk to each other.
+//
+// [Dial] connects, [Server] listens. What a connection does is in package
+// conn, whose [Conn] and [Options] are the ones here.
+package tinyproto
+
+import (
+	"github.com/tinyproto-go/tinyproto/conn"
+)
+
+// Conn is a connection: see [conn.Conn].
+type Conn = conn.Conn
+
+// Options are the limits and buffers of a connection: see [conn.Options].
+type Options = conn.Options
+
+// Errors of package conn that programs ask for with [errors.Is].
+var (
+	ErrClosed       = conn.ErrClosed
+	ErrTooLarge     = conn.ErrTooLarge
+	ErrInDoubt      = conn.ErrInDoubt
+	ErrUnsent       = conn.ErrUnsent
+	ErrGrace        = conn.ErrGrace
+	ErrProtocol     = conn.ErrProtocol
+	ErrConnLimit    = conn.ErrConnLimit
+	ErrRefused      = conn.ErrRefused
+	ErrNotTinyproto = conn.ErrNotTinyproto
+)
