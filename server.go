@@ -57,11 +57,11 @@ type PanicError struct {
 }
 
 // Error returns the value, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("tinyproto: handler panicked: %v", e.Value) }
+func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }
 
 // ErrHandlers matches the error of a Serve that ended while handlers had not
 // returned within the grace period: they go on with closed connections.
-var ErrHandlers = errors.New("tinyproto: handlers did not return within the grace period")
+var ErrHandlers = errors.New("handlers did not return within the grace period")
 
 // ListenAndServe announces on the addresses, of the form that [Listen] takes,
 // and serves them as Serve does. It returns at once if one of them can't be
@@ -112,7 +112,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	err := g.Wait()
 	if !run.wait() {
-		err = errors.Join(err, fmt.Errorf("%w: %d still run", ErrHandlers, run.handlers.Load()))
+		err = errors.Join(err, fmt.Errorf("tinyproto: %w: %d still run", ErrHandlers, run.handlers.Load()))
 	}
 	return err
 }
@@ -198,27 +198,27 @@ func (s *serving) serve(ctx context.Context, nc net.Conn) {
 		return
 	}
 	s.handlers.Add(1)
-	err = s.handle(ctx, c)
-	s.handlers.Add(-1)
-	if err != nil {
-		cancel(err)
-		<-c.Done() // so that err is what the connection ends with
-	}
-	s.end(c)
-	s.log.Debug("tinyproto: connection ended", "remote", nc.RemoteAddr(), "handler", err, "err", c.Err())
-}
-
-// handle calls the handler, and makes an error of its panic.
-func (s *serving) handle(ctx context.Context, c *Conn) (err error) {
-	defer func() {
+	err = errHandlerExited
+	defer func() { // also for a handler that panics, or calls runtime.Goexit
+		s.handlers.Add(-1)
 		if v := recover(); v != nil {
 			p := &PanicError{Value: v, Stack: debug.Stack()}
 			s.log.Error("tinyproto: handler panicked", "remote", c.RemoteAddr(), "panic", v, "stack", string(p.Stack))
 			err = p
 		}
+		if err != nil {
+			cancel(err)
+			<-c.Done() // so that err is what the connection ends with
+		}
+		s.end(c)
+		s.log.Debug("tinyproto: connection ended", "remote", c.RemoteAddr(), "handler", err, "err", c.Err())
 	}()
-	return s.Handler(ctx, c)
+	err = s.Handler(ctx, c)
 }
+
+// errHandlerExited is the error of a connection whose handler called
+// runtime.Goexit, as the FailNow of a test does.
+var errHandlerExited = errors.New("handler exited its goroutine")
 
 // end ends a connection whose handler has returned: nobody else takes what it
 // has received.

@@ -66,19 +66,14 @@ func (b *batch) seal() {
 	}
 }
 
-// single returns what is left if it is one piece.
-func (b *batch) single() ([]byte, bool) {
-	if len(b.rest) != 1 {
-		return nil, false
+// wrote takes n bytes off the first piece that is left, and reports whether
+// that was all of it.
+func (b *batch) wrote(n int) bool {
+	if b.rest[0] = b.rest[0][n:]; len(b.rest[0]) > 0 {
+		return false
 	}
-	return b.rest[0], true
-}
-
-// wrote takes n bytes off what is left; it is for single.
-func (b *batch) wrote(n int) {
-	if b.rest[0] = b.rest[0][n:]; len(b.rest[0]) == 0 {
-		b.rest = b.rest[:0]
-	}
+	b.rest = b.rest[1:]
+	return true
 }
 
 // left returns how many bytes are to be written.

@@ -104,8 +104,8 @@ func (c *Conn) contextEnded(cause error) {
 		c.terminate(nil)
 	default:
 		c.abandon(cause)
-		c.watch.grace = time.Now().Add(c.opts.Grace)
-		c.watch.look(c, c.watch.grace)
+		c.watch.ended = time.Now()
+		c.watch.look(c, c.watch.ended, c.opts.Grace)
 		c.drain(cause)
 	}
 }
@@ -175,8 +175,8 @@ func (c *Conn) halfClose() {
 
 // linger bounds how long we still listen.
 func (c *Conn) linger() {
-	c.watch.linger = time.Now().Add(lingerTime)
-	c.watch.look(c, c.watch.linger)
+	c.watch.linger = time.Now()
+	c.watch.look(c, c.watch.linger, lingerTime)
 }
 
 // violated ends the connection because the peer broke the protocol. Where the

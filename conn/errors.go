@@ -14,16 +14,16 @@ import (
 var (
 	// ErrClosed matches every Send and Receive that failed because the
 	// connection was over, and the Err of a connection ended by Close.
-	ErrClosed = errors.New("tinyproto: connection closed")
+	ErrClosed = errors.New("connection closed")
 	// ErrTooLarge matches a message over the limit: see [TooLargeError].
-	ErrTooLarge = errors.New("tinyproto: message too large")
+	ErrTooLarge = errors.New("message too large")
 	// ErrInDoubt matches a failure after which the message may still arrive,
 	// or may have arrived.
-	ErrInDoubt = errors.New("tinyproto: the message may still arrive")
+	ErrInDoubt = errors.New("the message may still arrive")
 	// ErrUnsent matches the Err of a connection that left messages unsent.
-	ErrUnsent = errors.New("tinyproto: messages were left unsent")
+	ErrUnsent = errors.New("messages were left unsent")
 	// ErrGrace matches an end whose grace period was too short for all that was queued.
-	ErrGrace = errors.New("tinyproto: grace period over")
+	ErrGrace = errors.New("grace period over")
 
 	// ErrProtocol, ErrConnLimit, ErrRefused and ErrNotTinyproto are those of package wire.
 	ErrProtocol     = wire.ErrProtocol
@@ -100,7 +100,7 @@ type Error struct {
 // Error says which connection ended, why, and what that means for its messages.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "tinyproto: connection with %v: %s", e.Remote, trim(e.Err))
+	fmt.Fprintf(&b, "tinyproto: connection with %v: %v", e.Remote, e.Err)
 	if e.Unsent > 0 {
 		fmt.Fprintf(&b, "; %d not sent", e.Unsent)
 	}
@@ -118,9 +118,6 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Is(target error) bool {
 	return target == ErrUnsent && e.Unsent > 0 || target == ErrInDoubt && e.InDoubt
 }
-
-// trim takes the library's name off an error that is about to stand behind it.
-func trim(err error) string { return strings.TrimPrefix(err.Error(), "tinyproto: ") }
 
 // notSent is the error of a Send whose message was not, or not wholly, written.
 func (c *Conn) notSent(size int, reason error) error {

@@ -33,7 +33,7 @@ func (c *Conn) greet(ctx context.Context) error {
 	}
 	if err != nil {
 		c.nc.SetDeadline(longAgo)
-		if werr := <-written; err == io.EOF && werr != nil {
+		if werr := <-written; err == io.EOF && werr != nil && !isTimeout(werr) {
 			err = werr
 		}
 	} else {

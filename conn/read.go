@@ -84,7 +84,7 @@ func (c *Conn) parse(p []byte) {
 				c.keptLen = copy(c.kept[:], p[n:])
 			}
 			if c.ledger.InsideItem() {
-				c.watch.after(c, c.opts.StallTimeout)
+				c.watch.look(c, c.watch.read, c.opts.StallTimeout)
 			}
 			return
 		case wire.Payload:
@@ -170,6 +170,8 @@ func (c *Conn) readFailed(err error) {
 		return
 	}
 	switch {
+	case err != nil && c.end.writeErr != nil:
+		err = fmt.Errorf("%w; %w", c.end.writeErr, err)
 	case err != nil:
 	case c.finishing.active:
 		err = c.end.writeErr

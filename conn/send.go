@@ -66,6 +66,9 @@ func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 	if s.queued {
 		c.queue.remove(s)
 		c.recycle(s)
+		if c.end.state == draining {
+			c.wakeWriter() // this may have been the last one to wait for
+		}
 		return err
 	}
 	s.abandoned = true // its message is the connection's now

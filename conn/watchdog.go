@@ -18,19 +18,15 @@ type watchdog struct {
 	offered     time.Time // when our offer was written
 	blocked     time.Time // since when the writer waits for the transport; zero if it doesn't
 	interrupted bool      // the writer was woken to see whether it makes progress
-	grace       time.Time // when draining has to be over; zero if nothing bounds it
-	linger      time.Time // when to stop waiting for the peer's end of stream
+	ended       time.Time // when the context ended; zero before
+	linger      time.Time // since when we wait only for the peer's end of stream; zero before
 }
 
-// after makes sure that the watchdog looks within d; 0 is never.
-func (w *watchdog) after(c *Conn, d time.Duration) {
-	if d > 0 {
-		w.look(c, time.Now().Add(d))
-	}
-}
-
-func (w *watchdog) look(c *Conn, at time.Time) {
-	if c.end.state == over || !w.at.IsZero() && !at.Before(w.at) {
+// look makes sure that the clock is checked when timeout has passed since t.
+// A timeout of 0 never passes.
+func (w *watchdog) look(c *Conn, t time.Time, timeout time.Duration) {
+	at := t.Add(timeout)
+	if timeout == 0 || c.end.state == over || !w.at.IsZero() && !at.Before(w.at) {
 		return
 	}
 	w.at = at
@@ -52,41 +48,33 @@ func (c *Conn) checkClock() {
 	c.mu.Lock()
 	defer c.unlock()
 	w, now := &c.watch, time.Now()
-	if c.end.state == over {
-		return
-	}
 	w.at = time.Time{}
-	// due reports whether d has passed since t, and otherwise looks again then.
-	due := func(t time.Time, d time.Duration) bool {
-		if t.IsZero() || d <= 0 {
+	// passed reports whether timeout has passed since t, and sees to it that
+	// the clock is checked again when it will have.
+	passed := func(t time.Time, timeout time.Duration) bool {
+		switch {
+		case t.IsZero() || timeout == 0:
 			return false
+		case !now.Before(t.Add(timeout)):
+			return true
 		}
-		if at := t.Add(d); at.After(now) {
-			w.look(c, at)
-			return false
-		}
-		return true
+		w.look(c, t, timeout)
+		return false
 	}
 	_, offering := c.ledger.Offering()
 	switch {
-	case !w.linger.IsZero() && !w.linger.After(now):
+	case c.end.state == over:
+	case passed(w.linger, lingerTime):
 		c.terminate(c.end.writeErr)
-	case !w.grace.IsZero() && !w.grace.After(now):
+	case passed(w.ended, c.opts.Grace):
 		c.terminate(ErrGrace)
-	case !c.end.deaf && c.ledger.InsideItem() && due(w.read, c.opts.StallTimeout):
+	case !c.end.deaf && c.ledger.InsideItem() && passed(w.read, c.opts.StallTimeout):
 		c.terminate(&StallError{Doing: "reading", After: c.opts.StallTimeout, State: c.unfinished()})
-	case !c.end.deaf && offering && due(w.offered, c.opts.AnswerTimeout):
+	case !c.end.deaf && offering && passed(w.offered, c.opts.AnswerTimeout):
 		c.terminate(&StallError{Doing: "waiting for the answer to an offer", After: c.opts.AnswerTimeout, State: c.unfinished()})
-	default:
-		if due(w.blocked, c.opts.StallTimeout) {
-			w.interrupted = true
-			c.nc.SetWriteDeadline(longAgo)
-		}
-		for _, at := range [...]time.Time{w.grace, w.linger} {
-			if !at.IsZero() {
-				w.look(c, at)
-			}
-		}
+	case passed(w.blocked, c.opts.StallTimeout):
+		w.interrupted = true
+		c.nc.SetWriteDeadline(longAgo)
 	}
 }
 

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -22,7 +23,7 @@ func (c *Conn) flush(isWriter bool) {
 			break
 		}
 		err := c.writeAtOnce()
-		if err == nil && len(c.out.rest) > 0 {
+		if err == nil && len(c.out.rest) > 0 && c.end.state != over {
 			if !isWriter {
 				c.handed = true
 				c.wakeWriter()
@@ -40,23 +41,26 @@ func (c *Conn) flush(isWriter bool) {
 	case isWriter:
 	case c.end.state == draining:
 		c.wakeWriter() // to end what is drained
-	case c.outboxUsed && !c.fetching && !c.current.active:
-		c.wakeWriter() // to wait for the Outbox
+	case c.outboxUsed && !c.current.active && (!c.fetching || c.queue.head != nil):
+		c.wakeWriter() // to wait for the Outbox, or to let the Sends go
 	}
 }
 
 // writeAtOnce writes of out what the transport takes without waiting. mu is
 // held on entry and on return.
 func (c *Conn) writeAtOnce() error {
-	p, ok := c.out.single()
-	if !ok || c.try == nil {
+	if c.try == nil {
 		return nil
 	}
 	c.mu.Unlock()
-	n, err := c.try.write(p)
-	c.mu.Lock()
-	c.out.wrote(n)
-	return err
+	defer c.mu.Lock()
+	for len(c.out.rest) > 0 {
+		n, err := c.try.write(c.out.rest[0])
+		if whole := c.out.wrote(n); !whole || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compose puts into out what may be written next, in the order of R2: what is
@@ -78,7 +82,7 @@ func (c *Conn) compose() bool {
 			size, _ := c.ledger.Receiving()
 			c.partial.start(size)
 			c.watch.read = time.Now()
-			c.watch.after(c, c.opts.StallTimeout)
+			c.watch.look(c, c.watch.read, c.opts.StallTimeout)
 		case wire.WriteConflict:
 			b.signal(wire.Conflict)
 			c.stats.Conflicts++
@@ -97,7 +101,7 @@ func (c *Conn) compose() bool {
 		c.ledger.Offer(size)
 		if c.opts.AnswerTimeout > 0 {
 			c.watch.offered = time.Now()
-			c.watch.after(c, c.opts.AnswerTimeout)
+			c.watch.look(c, c.watch.offered, c.opts.AnswerTimeout)
 		}
 	}
 	if b.headLen+b.tailLen == 0 && !b.hasBody {
@@ -121,7 +125,8 @@ func (c *Conn) composeLast() bool {
 	return true
 }
 
-// written is the end of a write: of the batch, or of the connection.
+// written is the end of a write: of the batch, or of the connection. What is
+// left of the batch then stays unwritten.
 func (c *Conn) written(err error) {
 	c.stats.LastActivity = time.Now()
 	if c.finishing.active && c.out.bodyOut() {
@@ -133,7 +138,10 @@ func (c *Conn) written(err error) {
 		m.report(nil)
 	}
 	c.out.reset()
-	if err != nil {
+	switch {
+	case c.end.state == over:
+		return
+	case err != nil:
 		c.writeFailed(err)
 		return
 	}
@@ -150,11 +158,13 @@ func (c *Conn) writeFailed(err error) {
 		c.terminate(err)
 		return
 	}
-	if c.end.state != over {
-		c.end.writeErr = err
-		c.stopTaking(nil)
-		c.linger()
+	if c.end.peerEnded { // and the reader with it
+		c.terminate(cmp.Or(c.end.peerErr, err))
+		return
 	}
+	c.end.writeErr = err
+	c.stopTaking(nil)
+	c.linger()
 }
 
 // proven notes that the peer answered an offer: so it has read all that was

@@ -60,7 +60,7 @@ func (c *Conn) write() {
 func (c *Conn) writeWaiting() error {
 	for {
 		c.watch.blocked = time.Now()
-		c.watch.after(c, c.opts.StallTimeout)
+		c.watch.look(c, c.watch.blocked, c.opts.StallTimeout)
 		c.mu.Unlock()
 		n, err := c.out.rest.WriteTo(c.nc)
 		c.mu.Lock()

@@ -11,13 +11,13 @@ import (
 // [ProtocolError], [HelloError] and [IncompleteError].
 var (
 	// ErrProtocol matches every violation of the protocol by the peer.
-	ErrProtocol = errors.New("tinyproto: protocol violation")
+	ErrProtocol = errors.New("protocol violation")
 	// ErrConnLimit matches a hello refused because the server is at its connection limit.
-	ErrConnLimit = errors.New("tinyproto: server is at its connection limit")
+	ErrConnLimit = errors.New("server is at its connection limit")
 	// ErrRefused matches every refused hello, ErrConnLimit included.
-	ErrRefused = errors.New("tinyproto: hello refused")
+	ErrRefused = errors.New("hello refused")
 	// ErrNotTinyproto matches a hello that no tinyproto peer sends.
-	ErrNotTinyproto = errors.New("tinyproto: the peer does not speak tinyproto")
+	ErrNotTinyproto = errors.New("the peer does not speak tinyproto")
 )
 
 // Violation says which rule of the protocol a peer broke.

@@ -290,15 +290,19 @@ func (l *Ledger) End() error {
 	if l.sizeLen == 0 && l.mine.state == noOffer && l.theirs.state == noOffer {
 		return io.EOF
 	}
-	return &IncompleteError{
+	e := &IncompleteError{
 		SizeBytes:      l.sizeLen,
 		Accepted:       l.theirs.state == accepted,
-		PayloadBytes:   l.got,
-		Payload:        l.theirs.size,
 		Unanswered:     l.mine.state == unanswered,
 		Owed:           l.mine.state == accepted,
 		Offered:        l.mine.size,
 		PeerUnanswered: l.theirs.state == unanswered,
-		PeerOffered:    l.theirs.size,
 	}
+	if e.Accepted {
+		e.PayloadBytes, e.Payload = l.got, l.theirs.size
+	}
+	if e.PeerUnanswered {
+		e.PeerOffered = l.theirs.size
+	}
+	return e
 }

@@ -15,22 +15,53 @@ import (
 // serveLines sends the lines of stdin to the first client that comes.
 func serveLines(ctx context.Context, address string, stdin io.Reader, stderr io.Writer) error {
 	return serveOne(ctx, address, stderr, func(ctx context.Context, c *tinyproto.Conn) error {
-		lines := bufio.NewReader(stdin)
+		var failed error
+		lines := make(chan []byte)
+		go func() { // ends with stdin, or at its next line after the connection
+			defer close(lines)
+			failed = readLines(stdin, lines, c.Done())
+		}()
+		gone := func() error {
+			return fmt.Errorf("the client ended before it had all lines: %w", endOf(c))
+		}
 		for {
-			line, err := lines.ReadBytes('\n')
-			if err != nil && err != io.EOF {
-				return err
-			}
-			if err == io.EOF && len(line) == 0 {
-				return nil
-			}
 			select {
-			case c.Outbox() <- bytes.TrimSuffix(line, []byte("\n")):
+			case line, ok := <-lines:
+				if !ok {
+					return failed
+				}
+				select {
+				case c.Outbox() <- line:
+				case <-c.Done():
+					return gone()
+				}
 			case <-c.Done():
-				return errors.Join(errors.New("the client ended before it had all lines"), c.Err())
+				return gone()
 			}
 		}
 	})
+}
+
+// readLines hands over the lines of r, a last one without newline too, until
+// stop closes.
+func readLines(r io.Reader, lines chan<- []byte, stop <-chan struct{}) error {
+	in := bufio.NewReader(r)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err == nil || len(line) > 0 {
+			select {
+			case lines <- bytes.TrimSuffix(line, []byte("\n")):
+			case <-stop:
+				return nil
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // printMessages prints what the first client that comes sends.
@@ -55,18 +86,26 @@ func serveOne(ctx context.Context, address string, stderr io.Writer, handler tin
 	}
 	fmt.Fprintln(stderr, "listening on", l.Addr())
 	var once sync.Once
-	var result error
+	result := make(chan error, 1)
 	server := tinyproto.Server{
 		MaxConns: 1,
 		Handler: func(ctx context.Context, c *tinyproto.Conn) error {
 			once.Do(func() {
-				if result = handler(ctx, c); result == nil {
-					result = c.Shutdown(ctx) // flush before the server ends
+				err := handler(ctx, c)
+				if err == nil {
+					err = c.Shutdown(ctx) // flush before the server ends
 				}
+				result <- err
 				cancel()
 			})
 			return nil
 		},
 	}
-	return errors.Join(server.Serve(ctx, l), result)
+	err = server.Serve(ctx, l)
+	select {
+	case handled := <-result:
+		return errors.Join(err, handled)
+	default: // ended by a signal
+		return err
+	}
 }
