@@ -108,6 +108,9 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 	c.stats.LastActivity = time.Now()
 	c.live = 1
 	c.unlink = context.AfterFunc(ctx, func() { c.contextEnded(context.Cause(ctx)) })
+	c.mu.Lock()
+	c.parseAtOnce() // what came with the hello is settled before an offer of ours (R7)
+	c.mu.Unlock()
 	go c.read() // ends when nc is closed or the peer's stream is over
 	return c, nil
 }

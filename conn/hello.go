@@ -46,7 +46,8 @@ func (c *Conn) greet(ctx context.Context) error {
 		return c.helloError(err)
 	}
 	c.keptLen = copy(c.kept[:], c.kept[1:n])
-	return c.nc.SetDeadline(time.Time{})
+	c.nc.SetDeadline(time.Time{}) // if this fails, reading will tell why
+	return nil
 }
 
 func writeHello(nc net.Conn, hello []byte) error {

@@ -55,17 +55,20 @@ func (c *Conn) read() {
 func (c *Conn) parseKept() {
 	for c.keptLen > 0 && c.end.state != over {
 		steps := c.steps
-		if !c.end.deaf {
-			n := c.keptLen
-			c.keptLen = 0
-			c.parse(c.kept[:n])
-			c.flush(false)
-		} else {
-			c.keptLen = 0
-		}
+		c.parseAtOnce()
 		for c.keptLen > 0 && c.steps == steps && c.end.state != over && !c.end.deaf {
 			c.noted.Wait()
 		}
+	}
+}
+
+// parseAtOnce parses of what is kept as much as the rules allow.
+func (c *Conn) parseAtOnce() {
+	n := c.keptLen
+	c.keptLen = 0
+	if n > 0 && !c.end.deaf {
+		c.parse(c.kept[:n])
+		c.flush(false)
 	}
 }
 
