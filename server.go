@@ -31,8 +31,8 @@ type Server struct {
 	// Handler serves each connection. It must be set.
 	Handler Handler
 
-	// MaxConns is how many connections may be open at once; more are turned
-	// away with CONLIMIT. Connections that have not greeted count. Zero means
+	// MaxConns is how many connections of one call of Serve may be open at
+	// once; more are turned away with CONLIMIT. Connections that have not greeted count. Zero means
 	// no limit.
 	MaxConns int
 
@@ -84,7 +84,8 @@ func (s *Server) ListenAndServe(ctx context.Context, addresses ...string) error 
 // Serve accepts connections from all the listeners, and blocks until ctx ends
 // or a listener fails. It then closes the listeners, ends the contexts of the
 // handlers, lets the connections flush what is queued and the handlers return,
-// within Grace, and closes what is left. It returns nil if ctx ended and all
+// within Grace, and closes what is left: all in all it may take 2 s longer than
+// Grace, for connections whose peers do not end theirs. It returns nil if ctx ended and all
 // handlers returned; [ErrHandlers] if some did not; otherwise the listener's
 // error. Errors of connections do not end it.
 //
@@ -168,14 +169,13 @@ func (s *serving) accept(ctx context.Context, l net.Listener) error {
 
 // start serves a new connection, or turns it away.
 func (s *serving) start(ctx context.Context, nc net.Conn) {
-	if n := s.open.Add(1); s.MaxConns <= 0 || n <= int64(s.MaxConns) {
+	if s.takeSlot() {
 		s.conns.Go(func() { // ends with the handler, or within the hello timeout
 			defer s.open.Add(-1)
 			s.serve(ctx, nc)
 		})
 		return
 	}
-	s.open.Add(-1)
 	if s.refusals.Add(1) > maxRefusals {
 		s.refusals.Add(-1)
 		nc.Close()
@@ -186,6 +186,19 @@ func (s *serving) start(ctx context.Context, nc net.Conn) {
 		err := conn.Refuse(ctx, nc)
 		s.log.Debug("tinyproto: connection limit reached, refused", "remote", nc.RemoteAddr(), "err", err)
 	})
+}
+
+// takeSlot counts a connection, unless there are as many as there may be.
+func (s *serving) takeSlot() bool {
+	for {
+		n := s.open.Load()
+		if s.MaxConns > 0 && n >= int64(s.MaxConns) {
+			return false
+		}
+		if s.open.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // serve is the life of one connection.

@@ -47,4 +47,14 @@ func setKeepAlive(nc net.Conn, period time.Duration) {
 	_ = ka.SetKeepAliveConfig(net.KeepAliveConfig{Enable: period > 0, Idle: period, Interval: period})
 }
 
+// isSocket reports whether nc is a plain socket of the operating system's, and
+// not something around one that must see every call.
+func isSocket(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -18,19 +18,12 @@ type tryWriter struct {
 	err error
 }
 
-// newTryWriter returns nil where nc is not a plain socket of the kernel's: a
-// wrapper must see every byte.
+// newTryWriter returns nil where nc is not a plain socket.
 func newTryWriter(nc net.Conn) *tryWriter {
-	var raw syscall.RawConn
-	var err error
-	switch s := nc.(type) {
-	case *net.TCPConn:
-		raw, err = s.SyscallConn()
-	case *net.UnixConn:
-		raw, err = s.SyscallConn()
-	default:
+	if !isSocket(nc) {
 		return nil
 	}
+	raw, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return nil
 	}

@@ -58,23 +58,42 @@ func (c *Conn) write() {
 // writeWaiting writes out, waiting for the transport as long as it makes
 // progress. mu is held on entry and on return.
 func (c *Conn) writeWaiting() error {
-	for {
+	for len(c.out.rest) > 0 {
 		c.watch.blocked = time.Now()
 		c.watch.look(c, c.watch.blocked, c.opts.StallTimeout)
 		c.mu.Unlock()
-		n, err := c.out.rest.WriteTo(c.nc)
+		n, err := c.writeSome()
 		c.mu.Lock()
 		c.watch.blocked = time.Time{}
-		if !c.watch.interrupted {
-			return err
+		if c.watch.interrupted {
+			c.watch.interrupted = false
+			c.nc.SetWriteDeadline(time.Time{})
+			switch {
+			case !isTimeout(err):
+			case n == 0:
+				return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
+			default:
+				continue
+			}
 		}
-		c.watch.interrupted = false
-		c.nc.SetWriteDeadline(time.Time{})
-		if !isTimeout(err) {
+		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
 		}
 	}
+	return nil
+}
+
+// pieceSize is how much is written at a time to a transport that may not
+// survive an interrupted write, as TLS: each piece is progress.
+const pieceSize = 16 << 10
+
+// writeSome writes what is left, or a piece of it, and returns how much.
+func (c *Conn) writeSome() (int64, error) {
+	if isSocket(c.nc) {
+		return c.out.rest.WriteTo(c.nc)
+	}
+	p := c.out.rest[0]
+	n, err := c.nc.Write(p[:min(len(p), pieceSize)])
+	c.out.wrote(n)
+	return int64(n), err
 }
