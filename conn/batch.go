@@ -16,6 +16,8 @@ type batch struct {
 	tailLen int
 	body    []byte // of the message that is finishing
 	hasBody bool
+	accepts bool // there is an OK in it
+	offers  bool // there is a size in it
 
 	vec     [3][]byte   // what is left to be written
 	rest    net.Buffers // a slice of vec
@@ -29,6 +31,7 @@ const scratchSize = 8 << 10
 var scratches = sync.Pool{New: func() any { return new([scratchSize]byte) }}
 
 func (b *batch) signal(s wire.Signal) {
+	b.accepts = b.accepts || s == wire.OK
 	if b.hasBody {
 		b.tail[b.tailLen] = byte(s)
 		b.tailLen++
@@ -39,6 +42,7 @@ func (b *batch) signal(s wire.Signal) {
 }
 
 func (b *batch) size(n uint32) {
+	b.offers = true
 	if b.hasBody {
 		b.tailLen = len(wire.AppendSize(b.tail[:b.tailLen], n))
 	} else {
@@ -94,6 +98,6 @@ func (b *batch) reset() {
 		scratches.Put(b.scratch)
 		b.scratch = nil
 	}
-	b.headLen, b.tailLen, b.body, b.hasBody = 0, 0, nil, false
+	b.headLen, b.tailLen, b.body, b.hasBody, b.accepts, b.offers = 0, 0, nil, false, false, false
 	b.vec, b.rest = [3][]byte{}, nil
 }

@@ -62,6 +62,7 @@ type Conn struct {
 	current    outgoing // offered, or to be offered again
 	finishing  outgoing // its payload is in out
 	queue      queue    // Sends that wait for their turn
+	sendLast   bool     // the last message picked was a Send's
 	spare      atomic.Pointer[sending]
 
 	// Writing. writing is guarded by mu; the rest is owned by whoever set it.

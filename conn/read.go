@@ -156,7 +156,9 @@ func (c *Conn) readFailed(err error) {
 		return
 	}
 	if c.end.deaf {
-		c.end.inDoubt = false // it has read all, and ended too
+		if c.end.lingering && c.end.failure == nil {
+			c.end.inDoubt = false // it has read all, and ended too
+		}
 		c.terminate(nil)
 		return
 	}

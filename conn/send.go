@@ -188,6 +188,9 @@ func (q *queue) remove(s *sending) {
 // then what the Outbox has.
 func (c *Conn) pick() bool {
 	for !c.current.active {
+		// Sends that never stop must leave room for the Outbox.
+		outboxFirst := c.sendLast
+		c.sendLast = false
 		switch {
 		case c.end.failure != nil:
 			return false
@@ -195,11 +198,12 @@ func (c *Conn) pick() bool {
 			c.current, c.next = c.next, outgoing{}
 		case c.fetching:
 			return false
+		case outboxFirst && c.receiveOutbox():
 		case c.queue.ready(c.taken):
-			c.current = c.queue.pop()
+			c.current, c.sendLast = c.queue.pop(), true
 		case c.receiveOutbox():
 		case c.queue.head != nil:
-			c.current = c.queue.pop()
+			c.current, c.sendLast = c.queue.pop(), true
 		default:
 			return false
 		}

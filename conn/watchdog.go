@@ -14,8 +14,8 @@ type watchdog struct {
 	timer *time.Timer
 	at    time.Time // when timer fires; zero if it is not set
 
-	read        time.Time // when bytes of the peer last came, or were accepted
-	offered     time.Time // when our offer was written
+	read        time.Time // when bytes of the peer last came, or our OK was written
+	offered     time.Time // when our last offer was written
 	blocked     time.Time // since when the writer waits for the transport; zero if it doesn't
 	interrupted bool      // the writer was woken to see whether it makes progress
 	ended       time.Time // when the context ended; zero before
@@ -61,14 +61,17 @@ func (c *Conn) checkClock() {
 		w.look(c, t, timeout)
 		return false
 	}
+	// What the ledger has, but not the peer yet, the peer can't be late with.
 	_, offering := c.ledger.Offering()
+	offering = offering && !c.out.offers
+	inside := c.ledger.InsideItem() && !c.out.accepts
 	switch {
 	case c.end.state == over:
 	case passed(w.linger, lingerTime):
 		c.terminate(c.end.writeErr)
 	case passed(w.ended, c.opts.Grace):
 		c.terminate(ErrGrace)
-	case !c.end.deaf && c.ledger.InsideItem() && passed(w.read, c.opts.StallTimeout):
+	case !c.end.deaf && inside && passed(w.read, c.opts.StallTimeout):
 		c.terminate(&StallError{Doing: "reading", After: c.opts.StallTimeout, State: c.unfinished()})
 	case !c.end.deaf && offering && passed(w.offered, c.opts.AnswerTimeout):
 		c.terminate(&StallError{Doing: "waiting for the answer to an offer", After: c.opts.AnswerTimeout, State: c.unfinished()})

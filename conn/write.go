@@ -81,8 +81,6 @@ func (c *Conn) compose() bool {
 			b.signal(wire.OK)
 			size, _ := c.ledger.Receiving()
 			c.partial.start(size)
-			c.watch.read = time.Now()
-			c.watch.look(c, c.watch.read, c.opts.StallTimeout)
 		case wire.WriteConflict:
 			b.signal(wire.Conflict)
 			c.stats.Conflicts++
@@ -99,10 +97,6 @@ func (c *Conn) compose() bool {
 		size := uint32(len(c.current.body))
 		b.size(size)
 		c.ledger.Offer(size)
-		if c.opts.AnswerTimeout > 0 {
-			c.watch.offered = time.Now()
-			c.watch.look(c, c.watch.offered, c.opts.AnswerTimeout)
-		}
 	}
 	if b.headLen+b.tailLen == 0 && !b.hasBody {
 		return false
@@ -128,7 +122,16 @@ func (c *Conn) composeLast() bool {
 // written is the end of a write: of the batch, or of the connection. What is
 // left of the batch then stays unwritten.
 func (c *Conn) written(err error) {
-	c.stats.LastActivity = time.Now()
+	now := time.Now()
+	c.stats.LastActivity = now
+	if c.out.accepts {
+		c.watch.read = now
+		c.watch.look(c, now, c.opts.StallTimeout)
+	}
+	if c.out.offers {
+		c.watch.offered = now
+		c.watch.look(c, now, c.opts.AnswerTimeout)
+	}
 	if c.finishing.active && c.out.bodyOut() {
 		m := c.finishing
 		c.finishing = outgoing{}

@@ -65,19 +65,17 @@ func (c *Conn) writeWaiting() error {
 		n, err := c.writeSome()
 		c.mu.Lock()
 		c.watch.blocked = time.Time{}
-		if c.watch.interrupted {
+		interrupted := c.watch.interrupted
+		if interrupted {
 			c.watch.interrupted = false
 			c.nc.SetWriteDeadline(time.Time{})
-			switch {
-			case !isTimeout(err):
-			case n == 0:
-				return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
-			default:
-				continue
-			}
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case !isTimeout(err):
 			return err
+		case !interrupted || n == 0: // not interrupted: TLS, which an interruption has spoilt
+			return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
 		}
 	}
 	return nil

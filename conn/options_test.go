@@ -1,0 +1,351 @@
+package conn_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/tinyproto-go/tinyproto/conn"
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+func TestInboxBufferIsHowManyMessagesWaitBeforeThePeerHasTo(t *testing.T) {
+	for _, buffer := range []int{0, 1, 8} {
+		t.Run(fmt.Sprint(buffer), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nc, peer := memPair(t, 1<<10)
+				s := newStage(t, nc, peer, conn.Options{InboxBuffer: buffer})
+				var want []string
+				for i := range buffer + 1 { // one more is held
+					want = append(want, fmt.Sprint(i))
+					s.peer.saysMessage(fmt.Sprint(i))
+				}
+				s.peer.says(offerOf(4)...)
+				s.peer.SetReadDeadline(time.Now().Add(24 * time.Hour))
+				if n, err := s.peer.Read(make([]byte, 1)); n != 0 || s.isDone() {
+					t.Errorf("with a full Inbox the peer heard %d bytes, %v; Err: %v", n, err, s.c.Err())
+				}
+				s.peer.SetReadDeadline(time.Time{})
+				want = append(want, "last")
+				got := []string{string(<-s.c.Inbox())}
+				s.peer.hears(ok) // room for one is enough
+				s.peer.says([]byte("last")...)
+				s.peerEnds()
+				if diff := cmp.Diff(want, append(got, s.received()...)); diff != "" {
+					t.Errorf("received (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestOutboxBufferIsTheCapacityOfTheOutbox(t *testing.T) {
+	for _, buffer := range []int{0, 1, 8} {
+		nc, peer := memPair(t, 1)
+		c, _ := greetPlayed(t, t.Context(), nc, peer, &conn.Options{OutboxBuffer: buffer})
+		if n := cap(c.Outbox()); n != buffer {
+			t.Errorf("with OutboxBuffer %d the Outbox has room for %d", buffer, n)
+		}
+	}
+}
+
+func TestAStalledPeerEndsTheConnection(t *testing.T) {
+	const never = time.Duration(0)
+	unwritten := fmt.Sprintf("unfinished: the %d bytes that the peer had accepted were not wholly written", len(large))
+	silentInside := func(s *stage) {
+		s.peer.says(offerOf(10)...)
+		s.peer.hears(ok)
+	}
+	inSize := func(s *stage) { s.peer.says(0) }
+	unread := func(s *stage) {
+		s.send(large)
+		s.peer.hears(offerOf(len(large))...)
+		s.peer.says(ok)
+		s.peer.hears(large[0])
+	}
+	offered := func(s *stage) {
+		s.send("offered")
+		s.peer.hears(offerOf(7)...)
+	}
+	for _, c := range []struct {
+		name        string
+		options     conn.Options
+		stall       func(*stage)
+		from, until time.Duration
+		doing       string
+		what        string
+	}{
+		{"in a size, default", conn.Options{}, inSize, 30 * time.Second, 30 * time.Second,
+			"reading", "unfinished: 1 of 4 bytes of a size had arrived"},
+		{"in a payload, default", conn.Options{}, silentInside, 30 * time.Second, 30 * time.Second,
+			"reading", "unfinished: 0 of 10 payload bytes had arrived"},
+		{"in a payload, given", conn.Options{StallTimeout: time.Second}, silentInside, time.Second, time.Second,
+			"reading", "unfinished: 0 of 10 payload bytes had arrived"},
+		{"in a payload, for ever", conn.Options{StallTimeout: -1}, silentInside, never, never, "", ""},
+		// Progress within the first period is noticed at its end, so it may take two.
+		{"not reading, default", conn.Options{}, unread, 30 * time.Second, time.Minute,
+			"writing", unwritten},
+		{"not reading, given", conn.Options{StallTimeout: time.Second}, unread, time.Second, 2 * time.Second,
+			"writing", unwritten},
+		{"not reading, for ever", conn.Options{StallTimeout: -1}, unread, never, never, "", ""},
+		{"not answering, default", conn.Options{}, offered, never, never, "", ""},
+		{"not answering, given", conn.Options{AnswerTimeout: 3 * time.Second}, offered, 3 * time.Second, 3 * time.Second,
+			"waiting for the answer to an offer", "unfinished: our offer of 7 bytes was not answered"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nc, peer := memPair(t, 1<<10)
+				s := newStage(t, nc, peer, c.options)
+				start := time.Now()
+				c.stall(s)
+				select {
+				case <-s.c.Done():
+					if took := time.Since(start); took < c.from || took > c.until {
+						t.Errorf("the stall was noticed after %v, expected %v to %v", took, c.from, c.until)
+					}
+				case <-time.After(24 * time.Hour):
+					if c.until != never {
+						t.Error("the stall was not noticed")
+					}
+					return
+				}
+				s.received()
+				err := s.c.Err()
+				var stall *conn.StallError
+				var timeout net.Error
+				if !errors.As(err, &stall) || !errors.As(err, &timeout) || !timeout.Timeout() {
+					t.Fatalf("Err is %v, expected a StallError that is a timeout", err)
+				}
+				after := c.options.StallTimeout + c.options.AnswerTimeout // one of them is given, if any
+				if after == 0 {
+					after = 30 * time.Second
+				}
+				if stall.Doing != c.doing || stall.After != after {
+					t.Errorf("stalled %s after %v, expected %s after %v", stall.Doing, stall.After, c.doing, after)
+				}
+				var what *wire.IncompleteError
+				if !errors.As(err, &what) || what.Error() != c.what {
+					t.Errorf("Err is %v, expected %s", err, c.what)
+				}
+			})
+		})
+	}
+}
+
+func TestASlowPeerIsNoStalledPeer(t *testing.T) {
+	const pause = 29 * time.Second
+	t.Run("that sends slowly", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			nc, peer := memPair(t, 1<<10)
+			s := newStage(t, nc, peer, conn.Options{InboxBuffer: 1})
+			for _, b := range offerOf(4) {
+				time.Sleep(pause)
+				s.peer.says(b)
+			}
+			s.peer.hears(ok)
+			for _, b := range []byte("slow") {
+				time.Sleep(pause)
+				s.peer.says(b)
+			}
+			if msg, err := s.c.Receive(t.Context()); string(msg) != "slow" || err != nil {
+				t.Errorf("Receive returned %q, %v", msg, err)
+			}
+		})
+	})
+	t.Run("that reads slowly", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			nc, peer := memPair(t, 1)
+			s := newStage(t, nc, peer, conn.Options{})
+			s.send("slow, slow, slow")
+			s.peer.hears(offerOf(16)...)
+			time.Sleep(time.Hour) // the answer may take as long as it likes
+			s.peer.says(ok)
+			for _, b := range []byte("slow, slow, slow") {
+				time.Sleep(pause)
+				s.peer.hears(b)
+			}
+			if err := <-s.sent; err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	// What we wait for is not due before the peer can know of it.
+	for name, c := range map[string]struct {
+		options conn.Options
+		says    []byte
+	}{
+		"that reads slowly what stands before our OK":    {conn.Options{StallTimeout: time.Second}, append([]byte{ok}, offerOf(4)...)},
+		"that reads slowly what stands before our offer": {conn.Options{AnswerTimeout: time.Second, OutboxBuffer: 1}, []byte{ok}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nc, peer := memPair(t, 16)
+				s := newStage(t, nc, peer, c.options)
+				const pieces = 20
+				piece := []byte("slow, slow, slow")
+				s.queue(strings.Repeat(string(piece), pieces))
+				s.peer.hears(offerOf(pieces * len(piece))...)
+				if c.options.OutboxBuffer > 0 {
+					s.queue("next")
+					synctest.Wait()
+				}
+				s.peer.says(c.says...)
+				for range pieces {
+					time.Sleep(900 * time.Millisecond)
+					s.peer.hears(piece...)
+				}
+				if c.options.OutboxBuffer > 0 {
+					s.peer.hearsMessage("next")
+					return
+				}
+				s.peer.hears(ok)
+				s.peer.says([]byte("next")...)
+				if msg, err := s.c.Receive(t.Context()); string(msg) != "next" || err != nil {
+					t.Errorf("Receive returned %q, %v", msg, err)
+				}
+			})
+		})
+	}
+	t.Run("that answers slowly, but in time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			nc, peer := memPair(t, 1<<10)
+			s := newStage(t, nc, peer, conn.Options{AnswerTimeout: 30 * time.Second})
+			for range 5 {
+				s.send("message")
+				s.peer.hears(offerOf(7)...)
+				time.Sleep(pause)
+				s.peer.says(ok)
+				s.peer.hears([]byte("message")...)
+				if err := <-s.sent; err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Hour) // nothing is due between messages
+			}
+		})
+	})
+}
+
+func TestGraceBoundsTheFlushAfterTheContextsEnd(t *testing.T) {
+	for _, c := range []struct {
+		grace, after time.Duration
+		err          []string
+	}{
+		{0, 5 * time.Second, []string{"canceled", "unsent", "grace"}},
+		{time.Hour, time.Hour, []string{"canceled", "unsent", "grace"}},
+		{-1, 0, []string{"canceled", "unsent"}},
+	} {
+		t.Run(c.grace.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nc, peer := memPair(t, 1<<10)
+				s := newStage(t, nc, peer, conn.Options{Grace: c.grace, OutboxBuffer: 1})
+				s.queue("unsent")
+				s.peer.hears(offerOf(6)...)
+				start := time.Now()
+				s.cancel()
+				if took := (<-s.ended).Sub(start); took != c.after {
+					t.Errorf("ended after %v, expected %v", took, c.after)
+				}
+				if diff := cmp.Diff(c.err, traits(s.c.Err())); diff != "" {
+					t.Errorf("Err is %v (-want +got):\n%s", s.c.Err(), diff)
+				}
+				if diff := cmp.Diff([]string{"unsent"}, s.unsent()); diff != "" {
+					t.Errorf("Unsent (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// probed is a transport that keeps its connection alive.
+type probed struct {
+	*memConn
+	config *net.KeepAliveConfig
+}
+
+func (p probed) SetKeepAliveConfig(c net.KeepAliveConfig) error {
+	*p.config = c
+	return nil
+}
+
+func TestKeepAliveIsThePeriodOfProbes(t *testing.T) {
+	for period, want := range map[time.Duration]net.KeepAliveConfig{
+		0:           {Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second},
+		time.Minute: {Enable: true, Idle: time.Minute, Interval: time.Minute},
+	} {
+		nc, peer := memPair(t, 1)
+		var got net.KeepAliveConfig
+		greetPlayed(t, t.Context(), probed{nc, &got}, peer, &conn.Options{KeepAlive: period})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("with KeepAlive %v (-want +got):\n%s", period, diff)
+		}
+	}
+	nc, peer := memPair(t, 1)
+	got := net.KeepAliveConfig{Enable: true}
+	greetPlayed(t, t.Context(), probed{nc, &got}, peer, &conn.Options{KeepAlive: -1})
+	if got.Enable {
+		t.Error("a negative KeepAlive does not switch probes off")
+	}
+}
+
+func TestNewCopiesItsOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := memPair(t, 1<<10)
+		opts := conn.Options{MaxMessage: 10}
+		_, p := greetPlayed(t, t.Context(), nc, peer, &opts)
+		opts.MaxMessage = 20
+		p.says(offerOf(11)...)
+		p.hears(tooLarge)
+	})
+}
+
+// callingBack is a slog.Handler that uses the connection whose end it is told.
+type callingBack struct {
+	endRecorder
+	c **conn.Conn
+	t testing.TB
+}
+
+func (h callingBack) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h callingBack) Handle(ctx context.Context, r slog.Record) error {
+	c := *h.c
+	c.Close()
+	if err := c.Shutdown(ctx); err != nil {
+		h.t.Errorf("Shutdown in the Logger returned %v", err)
+	}
+	if _, err := c.Receive(ctx); err != io.EOF {
+		h.t.Errorf("Receive in the Logger returned %v", err)
+	}
+	if err := c.Send(ctx, nil); !errors.Is(err, conn.ErrClosed) {
+		h.t.Errorf("Send in the Logger returned %v", err)
+	}
+	c.Unsent()
+	c.Stats()
+	if r.Level != slog.LevelDebug {
+		h.t.Errorf("the Logger received a record of level %v", r.Level)
+	}
+	return h.endRecorder.Handle(ctx, r)
+}
+
+func TestLoggerLearnsOfTheEndOnceAndMayCallBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := memPair(t, 1<<10)
+		var c *conn.Conn
+		h := callingBack{make(endRecorder, 2), &c, t}
+		c, p := greetPlayed(t, t.Context(), nc, peer, &conn.Options{Logger: slog.New(h)})
+		p.Conn.(*memConn).CloseWrite()
+		<-h.endRecorder
+		c.Close()
+		synctest.Wait()
+		if len(h.endRecorder) > 0 {
+			t.Error("the Logger received a second record")
+		}
+	})
+}

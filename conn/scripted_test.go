@@ -1,0 +1,431 @@
+package conn_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/tinyproto-go/tinyproto/conn"
+	"github.com/tinyproto-go/tinyproto/internal/transcript"
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// patience bounds what would otherwise hang when the library is broken.
+const patience = 20 * time.Second
+
+// checkError compares err with what it has to match, all of it: an error type
+// that knows something by what it knows, anything else with errors.Is. Nothing
+// to match means that err has to be nil.
+func checkError(t testing.TB, err error, want ...error) {
+	t.Helper()
+	if len(want) == 0 && err != nil {
+		t.Errorf("error %q, expected none", err)
+	}
+	for _, w := range want {
+		diff := ""
+		switch w := w.(type) {
+		case *wire.ProtocolError:
+			diff = diffError(err, w)
+		case *wire.IncompleteError:
+			// Its text is exactly those fields that mean something.
+			diff = diffError(err, w, cmp.Comparer(func(a, b *wire.IncompleteError) bool { return a.Error() == b.Error() }))
+		case *wire.HelloError:
+			diff = diffError(err, w)
+		case *conn.StallError:
+			diff = diffError(err, w, cmpopts.IgnoreFields(conn.StallError{}, "State"))
+		default:
+			if !errors.Is(err, w) {
+				diff = fmt.Sprintf("-%v", w)
+			}
+		}
+		if diff != "" {
+			t.Errorf("error %v\ndoes not match %T (-want +got):\n%s", err, w, diff)
+		}
+	}
+}
+
+func diffError[E error](err error, want E, opts ...cmp.Option) string {
+	got, ok := errors.AsType[E](err)
+	if !ok {
+		return fmt.Sprintf("-%#v", want)
+	}
+	return cmp.Diff(want, got, opts...)
+}
+
+// summary shows short bytes as they are and long ones by their hash, in the
+// way of the transcripts, so that a difference stays readable.
+func summary(p []byte) string {
+	if len(p) <= 1024 {
+		return fmt.Sprintf("%x", p)
+	}
+	return fmt.Sprintf("@%d:sha256:%x", len(p), sha256.Sum256(p))
+}
+
+func summaries(messages [][]byte) []string {
+	all := []string{}
+	for _, m := range messages {
+		all = append(all, summary(m))
+	}
+	return all
+}
+
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// A step is a run of bytes that one of two ends writes, or its end of stream.
+type step struct {
+	mine bool // the Conn's
+	data []byte
+	end  transcript.End
+}
+
+// An item is a step that is exactly one item of the protocol, or a piece of
+// one where the recording ends inside.
+type item struct {
+	step
+	kind itemKind
+	// then is what the Conn's application does about it.
+	then []action
+}
+
+type itemKind uint8
+
+const (
+	itemHello itemKind = iota
+	itemOffer
+	itemAnswer
+	itemPayload
+	itemEnd
+)
+
+// An action of the application: to send a message, to expect one, or to end.
+type action struct {
+	kind actionKind
+	msg  *message
+	gate chan struct{} // closed when the peer has come to this point
+}
+
+type actionKind uint8
+
+const (
+	toSend actionKind = iota
+	toReceive
+	toShutdown
+	toClose
+)
+
+type message struct {
+	size uint32
+	body []byte // as much of it as was written
+}
+
+func (m *message) complete() bool { return uint64(len(m.body)) == uint64(m.size) }
+
+// sent is the message as an application would send it: what the recording
+// lacks of it is zero.
+func (m *message) sent() []byte {
+	return append(bytes.Clone(m.body), make([]byte, int(m.size)-len(m.body))...)
+}
+
+// talker is how far one end has come in its stream.
+type talker struct {
+	greeted    bool
+	size       []byte // the beginning of a size
+	messages   []*message
+	unanswered int // offers without an answer
+	accepted   int // offers that were answered OK
+	received   int // messages that this end's application has seen
+}
+
+// inside reports whether the payload of the newest message is incomplete.
+func (k *talker) inside() bool {
+	n := len(k.messages)
+	return n > 0 && !k.messages[n-1].complete()
+}
+
+// dissect takes a session apart. It is a parser of its own and knows less than
+// package wire does: sections 2 and 3 of PROTOCOL.md, and that a legacy end may
+// write a payload before its offer was answered.
+func dissect(steps []step) []item {
+	var items []item
+	me, peer := &talker{}, &talker{}
+	for _, s := range steps {
+		if s.end != transcript.NoEnd {
+			it := item{step: s, kind: itemEnd}
+			if s.mine {
+				kind := toShutdown
+				if s.end == transcript.RST {
+					kind = toClose
+				}
+				it.then = []action{{kind: kind, gate: make(chan struct{})}}
+			}
+			items = append(items, it)
+			continue
+		}
+		from, to := me, peer
+		if !s.mine {
+			from, to = peer, me
+		}
+		for p := s.data; len(p) > 0; {
+			n, it := 1, item{}
+			signal := p[0] > wire.MaxSize>>24 && to.unanswered > 0 && len(from.size) == 0
+			switch {
+			case !from.greeted:
+				it.kind, from.greeted = itemHello, true
+			case from.inside() && (from.unanswered == 0 || !signal):
+				m := from.messages[len(from.messages)-1]
+				it.kind, n = itemPayload, min(len(p), int(m.size)-len(m.body))
+				m.body = append(m.body, p[:n]...)
+			case signal:
+				it.kind = itemAnswer
+				to.unanswered--
+				if p[0] == byte(wire.OK) {
+					to.accepted++
+				}
+			default:
+				it.kind, n = itemOffer, min(len(p), wire.SizeLen-len(from.size))
+				if from.size = append(from.size, p[:n]...); len(from.size) < wire.SizeLen {
+					break
+				}
+				m := &message{size: binary.BigEndian.Uint32(from.size)}
+				from.size, from.messages = nil, append(from.messages, m)
+				from.unanswered++
+				if s.mine {
+					it.then = []action{{kind: toSend, msg: m, gate: make(chan struct{})}}
+				}
+			}
+			for k := peer; k.received < k.accepted && k.messages[k.received].complete(); k.received++ {
+				it.then = append(it.then, action{kind: toReceive, msg: k.messages[k.received]})
+			}
+			it.step = step{mine: s.mine, data: p[:n:n]}
+			items = append(items, it)
+			p = p[n:]
+		}
+	}
+	return items
+}
+
+// orderly moves the peer's items up to where a Conn needs them. A legacy end
+// sends before it was greeted and writes a payload before it was told to; a
+// Conn that plays this end waits for both. The bytes of either direction and
+// their order are the same.
+func orderly(items []item) []step {
+	var steps []step
+	left := items
+	greeted, unanswered := false, 0
+	for len(left) > 0 {
+		next := left[0]
+		if next.mine && (next.kind != itemHello && !greeted || (next.kind == itemOffer || next.kind == itemPayload) && unanswered > 0) {
+			for i, it := range left {
+				if !it.mine {
+					// The peer's next item goes first.
+					next, left = it, append(append([]item{it}, left[:i]...), left[i+1:]...)
+					break
+				}
+			}
+		}
+		switch {
+		case !next.mine && next.kind == itemHello:
+			greeted = true
+		case !next.mine && next.kind == itemAnswer:
+			unanswered--
+		case next.mine && next.kind == itemOffer:
+			unanswered++
+		}
+		steps = append(steps, next.step)
+		left = left[1:]
+	}
+	return steps
+}
+
+// A script is both ends of a session: a peer that does exactly what was
+// recorded, and a Conn whose application sends and expects what it says.
+type script struct {
+	items      []item
+	opts       conn.Options
+	breaks     bool // the Conn is to end with an error; what the peer does is all in items
+	byteByByte bool // each byte of the peer is a write of its own
+
+	// drained is closed when the Conn has read all that the peer writes. It is
+	// for a peer that resets: a reset destroys what is unread.
+	drained chan struct{}
+}
+
+// drain returns nc, in a guise that closes drained, if the peer is to reset.
+func (s *script) drain(nc net.Conn) net.Conn {
+	left := 0
+	for _, it := range s.items {
+		switch {
+		case !it.mine && it.end == transcript.RST:
+			s.drained = make(chan struct{})
+			return &drain{nc.(*net.TCPConn), left, s.drained}
+		case !it.mine:
+			left += len(it.data)
+		}
+	}
+	return nc
+}
+
+type drain struct {
+	*net.TCPConn
+	left    int
+	drained chan struct{}
+}
+
+func (d *drain) Read(p []byte) (int, error) {
+	n, err := d.TCPConn.Read(p)
+	if d.left -= n; d.left == 0 && n > 0 {
+		close(d.drained)
+	}
+	return n, err
+}
+
+// playPeer does the peer's items and compares the Conn's, byte by byte. What
+// it can't tell by itself, that nothing follows, it sees at the end of stream.
+func (s *script) playPeer(ctx context.Context, nc halfCloser) error {
+	deadline, _ := ctx.Deadline()
+	nc.SetDeadline(deadline)
+	ended := s.breaks
+	for i, it := range s.items {
+		var err error
+		for _, a := range it.then {
+			if a.gate != nil {
+				close(a.gate)
+			}
+		}
+		switch {
+		case it.mine && it.kind == itemEnd:
+			err, ended = expectEnd(nc), true
+		case it.mine:
+			got := make([]byte, len(it.data))
+			var n int
+			n, err = io.ReadFull(nc, got)
+			if diff := cmp.Diff(summary(it.data), summary(got[:n])); diff != "" {
+				return fmt.Errorf("item %d: the Conn's bytes differ (-recorded +got), %v:\n%s", i, err, diff)
+			}
+		case it.end == transcript.FIN:
+			ended, err = true, nc.CloseWrite()
+		case it.end == transcript.RST:
+			select {
+			case <-s.drained:
+			case <-ctx.Done():
+			}
+			nc.(*net.TCPConn).SetLinger(0)
+			return nc.Close()
+		case i > 0 && !s.items[i-1].mine && s.items[i-1].end == transcript.NoEnd:
+			// Written with the item before.
+		default:
+			err = s.write(nc, s.items[i:])
+		}
+		if err != nil {
+			return fmt.Errorf("item %d: %w", i, err)
+		}
+	}
+	if !ended {
+		if err := nc.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	return expectEnd(nc)
+}
+
+// write writes the peer's items up to the Conn's next one, or to the end.
+func (s *script) write(nc net.Conn, items []item) error {
+	var p []byte
+	for _, it := range items {
+		if it.mine || it.end != transcript.NoEnd {
+			break
+		}
+		p = append(p, it.data...)
+	}
+	n := len(p)
+	if s.byteByByte {
+		n = 1
+	}
+	for ; len(p) > 0; p = p[n:] {
+		if _, err := nc.Write(p[:n]); errors.Is(err, syscall.EPIPE) && s.breaks {
+			return nil // the Conn has seen enough
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expectEnd reads the end of the Conn's stream, and nothing before it. At the
+// end it can be called again.
+func expectEnd(in io.Reader) error {
+	p, err := io.ReadAll(io.LimitReader(in, 64))
+	if len(p) > 0 {
+		return fmt.Errorf("the Conn wrote %x, expected its end of stream", p)
+	}
+	if errors.Is(err, syscall.ECONNRESET) {
+		err = nil // the Conn closed at once, with bytes of ours unread
+	}
+	return err
+}
+
+// playConn greets and does the application's actions. It returns the error of
+// the greeting or of the connection.
+func (s *script) playConn(ctx context.Context, t testing.TB, nc net.Conn) error {
+	c, err := conn.New(ctx, nc, &s.opts)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var unsent [][]byte
+	for _, it := range s.items {
+		for _, a := range it.then {
+			if a.gate != nil {
+				select {
+				case <-a.gate:
+				case <-ctx.Done():
+					t.Error("the peer did not get as far as the application's next action")
+					return c.Err()
+				}
+			}
+			switch a.kind {
+			case toReceive:
+				got, err := c.Receive(ctx)
+				if diff := cmp.Diff(summary(a.msg.body), summary(got)); err != nil || diff != "" {
+					t.Errorf("received (-recorded +got), error %v:\n%s", err, diff)
+				}
+			case toSend:
+				select {
+				case c.Outbox() <- a.msg.sent():
+				case <-c.Done():
+					t.Errorf("the connection ended before a message of %d bytes was sent", a.msg.size)
+				}
+				if !a.msg.complete() {
+					unsent = append(unsent, a.msg.sent())
+				}
+			case toShutdown:
+				if !s.breaks {
+					c.Shutdown(ctx)
+				}
+			case toClose:
+				c.Close()
+			}
+		}
+	}
+	for msg := range c.Inbox() {
+		t.Errorf("received %s, expected nothing more", summary(msg))
+	}
+	if diff := cmp.Diff(summaries(unsent), summaries(c.Unsent())); diff != "" {
+		t.Errorf("unsent (-recorded +got):\n%s", diff)
+	}
+	return c.Err()
+}

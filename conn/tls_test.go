@@ -1,0 +1,176 @@
+package conn_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/conn"
+	"github.com/tinyproto-go/tinyproto/internal/leaktest"
+)
+
+// certificate is a fresh one, signed by itself, that no test checks.
+func certificate(t testing.TB) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// tlsOver returns the two ends of a TLS connection over x and y. The hello of
+// conn.New does the handshake.
+func tlsOver(t testing.TB, x, y net.Conn) (*tls.Conn, *tls.Conn) {
+	t.Helper()
+	return tls.Client(x, &tls.Config{InsecureSkipVerify: true}),
+		tls.Server(y, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+}
+
+func tlsPair(t testing.TB) (net.Conn, net.Conn) {
+	x, y := tcpPair(t)
+	return tlsOver(t, x, y)
+}
+
+// unixPair returns the two ends of a connection over a Unix socket.
+func unixPair(t testing.TB) (net.Conn, net.Conn) {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	x, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { x.Close(); y.Close() })
+	return x, y
+}
+
+// A write of TLS that has timed out can't be continued: so nothing may
+// interrupt one that makes progress.
+func TestASlowPeerIsNoStalledPeerOverTLS(t *testing.T) {
+	leaktest.Check(t)
+	synctest.Test(t, func(t *testing.T) {
+		x, y := memPair(t, 1<<10)
+		nc, peer := tlsOver(t, x, y)
+		s := newStage(t, nc, peer, conn.Options{StallTimeout: time.Second})
+		msg := bytes.Repeat([]byte("slow"), 1<<18)
+		s.send(string(msg))
+		s.peer.hears(offerOf(len(msg))...)
+		s.peer.says(ok)
+		for piece := range len(msg) / (16 << 10) {
+			time.Sleep(100 * time.Millisecond)
+			if !s.peer.reads(make([]byte, 16<<10)) {
+				t.Fatalf("the connection ended after %d of 64 pieces: %v", piece, s.c.Err())
+			}
+		}
+		if err := <-s.sent; err != nil {
+			t.Errorf("Send returned %v", err)
+		}
+	})
+}
+
+func TestAStalledPeerEndsTheConnectionOverTLS(t *testing.T) {
+	// So that a write stops before, between and inside of records.
+	for _, buffer := range []int{1 << 10, 2 << 10, 5 << 10, 20 << 10, 100 << 10} {
+		t.Run(fmt.Sprintf("buffer of %d bytes", buffer), func(t *testing.T) {
+			leaktest.Check(t)
+			synctest.Test(t, func(t *testing.T) {
+				x, y := memPair(t, buffer)
+				nc, peer := tlsOver(t, x, y)
+				s := newStage(t, nc, peer, conn.Options{StallTimeout: time.Second})
+				s.send(large)
+				s.peer.hears(offerOf(len(large))...)
+				start := time.Now()
+				s.peer.says(ok)
+				var stall *conn.StallError
+				if err := <-s.sent; !errors.As(err, &stall) {
+					t.Errorf("Send returned %v, expected a StallError", err)
+				}
+				if took := time.Since(start); took < time.Second || took > 2*time.Second {
+					t.Errorf("the stall was noticed after %v, expected 1s to 2s", took)
+				}
+			})
+		})
+	}
+}
+
+// tls.Conn.Close says farewell, and may wait 5 s for that with a peer that
+// does not read.
+func TestEndsOverTLSAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		end   end
+		after time.Duration
+	}{
+		{byClose, 0},
+		{byContext, 5 * time.Second},
+		{byShutdown, 10 * time.Second},
+	} {
+		t.Run(c.end.name, func(t *testing.T) {
+			leaktest.Check(t)
+			synctest.Test(t, func(t *testing.T) {
+				x, y := memPair(t, 1<<10)
+				nc, peer := tlsOver(t, x, y)
+				s := newStage(t, nc, peer, conn.Options{})
+				s.send(large)
+				s.peer.hears(offerOf(len(large))...)
+				s.peer.says(ok)
+				synctest.Wait()
+				start := time.Now()
+				c.end.do(s)
+				<-s.ended
+				if took := time.Since(start); took != c.after {
+					t.Errorf("the end took %v, expected %v", took, c.after)
+				}
+				if err := <-s.sent; !errors.Is(err, conn.ErrClosed) || errors.Is(err, conn.ErrInDoubt) {
+					t.Errorf("Send returned %v, expected ErrClosed", err)
+				}
+			})
+		})
+	}
+}
+
+func TestACleanEndOverTLSIsClean(t *testing.T) {
+	leaktest.Check(t)
+	x, y := tlsPair(t)
+	a, b := joinBounded(t, x, y, nil, nil)
+	go func() { a.Send(context.Background(), []byte("last")); a.Shutdown(context.Background()) }() // ends with the connection
+	received := 0
+	for m, err := range b.Messages(context.Background()) {
+		if string(m) != "last" || err != nil {
+			t.Errorf("Messages yields %q, %v", m, err)
+		}
+		received++
+	}
+	if received != 1 {
+		t.Errorf("Messages yields %d pairs, expected 1", received)
+	}
+	for _, c := range []*conn.Conn{a, b} {
+		if err := c.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown returned %v", err)
+		}
+	}
+}
