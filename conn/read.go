@@ -21,7 +21,6 @@ func (c *Conn) read() {
 		if c.end.state == over {
 			return
 		}
-		c.completeEmpty()
 		into := c.kept[:]
 		if c.ledger.PayloadNext() {
 			into = c.partial.space()
@@ -73,7 +72,7 @@ func (c *Conn) parseAtOnce() {
 }
 
 // parse takes p apart. It is called by the reader, and with an empty p by
-// whoever wrote the OK to an empty message.
+// whoever composes the OK to an empty message.
 func (c *Conn) parse(p []byte) {
 	for {
 		item, n, err := c.ledger.Parse(p)
@@ -109,8 +108,8 @@ func (c *Conn) parse(p []byte) {
 	}
 }
 
-// completeEmpty completes a message of 0 bytes as soon as it is due: no byte
-// will come to wake the reader (R3).
+// completeEmpty completes a message of 0 bytes whose OK is being composed, if it
+// is due: no byte will come to wake the reader (R3).
 func (c *Conn) completeEmpty() {
 	if left, ok := c.ledger.Receiving(); ok && left == 0 && c.ledger.PayloadNext() {
 		c.parse(nil)
@@ -166,9 +165,9 @@ func (c *Conn) readFailed(err error) {
 	if err = c.ledger.End(); err == io.EOF {
 		err = nil
 	}
-	if c.end.writeErr == nil && (c.finishing.active || c.ledger.Owing()) {
-		// The peer has ended its side only, perhaps: what it accepted is still
-		// written to it.
+	if c.end.writeErr == nil && (c.writing || c.ledger.Owing()) {
+		// The peer has ended its side only, perhaps: what is on its way, and
+		// what it accepted, is still written to it.
 		c.end.peerEnded, c.end.peerErr = true, err
 		c.stopTaking(nil)
 		c.flush(false)

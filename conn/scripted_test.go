@@ -404,10 +404,8 @@ func (s *script) playConn(ctx context.Context, t testing.TB, nc net.Conn) error 
 					t.Errorf("received (-recorded +got), error %v:\n%s", err, diff)
 				}
 			case toSend:
-				select {
-				case c.Outbox() <- a.msg.sent():
-				case <-c.Done():
-					t.Errorf("the connection ended before a message of %d bytes was sent", a.msg.size)
+				if err := put(c, a.msg.sent()); err != nil {
+					t.Errorf("a message of %d bytes: %v", a.msg.size, err)
 				}
 				if !a.msg.complete() {
 					unsent = append(unsent, a.msg.sent())

@@ -81,6 +81,7 @@ func (c *Conn) compose() bool {
 			b.signal(wire.OK)
 			size, _ := c.ledger.Receiving()
 			c.partial.start(size)
+			c.completeEmpty()
 		case wire.WriteConflict:
 			b.signal(wire.Conflict)
 			c.stats.Conflicts++
@@ -148,7 +149,6 @@ func (c *Conn) written(err error) {
 		c.writeFailed(err)
 		return
 	}
-	c.completeEmpty()
 	if c.end.peerEnded && !c.ledger.Owing() {
 		c.terminate(c.end.peerErr)
 	}

@@ -8,7 +8,7 @@ answer, so a collision ends the connection ("transmission rejected: 00").
     peer.py serve [--host H] [--port P] [--limit N] [--once] [--timeout S] MODE
         MODE: echo | echo-back | sink | source --count N --size S | chat
     peer.py connect HOST:PORT [--timeout S] MODE
-        MODE: echo-lines | check --sizes 0,1,... [--prefix P] | sink
+        MODE: echo-lines | check --sizes 0,1,... [--prefix P] | sink | chat
               | flood --count N --size S | die --size S --after K
 
 Exit status: 0 clean end (also SIGTERM, SIGINT), 1 error (one line on stderr), 2 usage.
@@ -220,6 +220,33 @@ def echo_lines(conn, args):
     conn.finish(LINGER)
 
 
+def talk(conn, args):
+    """The chat's client: sends the lines of stdin and prints what arrives, in turn. What
+    has arrived goes first; what arrives at the moment of an offer is a collision."""
+    poll, lines, rest = select.poll(), [], b""
+    poll.register(conn.sock, select.POLLIN)
+    poll.register(0, select.POLLIN)
+    while True:
+        ready = [fd for fd, _ in poll.poll(0 if lines else None)]
+        if conn.sock.fileno() in ready:
+            message = conn.receive()
+            if message is None:
+                return
+            emit(message)
+        elif lines:
+            line = lines.pop(0)
+            if line is not None:
+                conn.transmit(line)
+            if line in (b"quit", None):
+                break
+        else:
+            chunk = os.read(0, 1 << 16)
+            *lines, rest = (rest + chunk).split(b"\n")
+            if not chunk:
+                lines = [rest, None] if rest else [None]
+    conn.finish(LINGER)
+
+
 def check(conn, args):
     prefix = os.fsencode(args.prefix or "")
     for i, size in enumerate(args.sizes):
@@ -242,7 +269,8 @@ def die(conn, args):
 
 
 SERVE = {"echo": echo, "echo-back": echo_back, "sink": sink, "source": source, "chat": chat}
-CONNECT = {"echo-lines": echo_lines, "check": check, "flood": source, "sink": sink, "die": die}
+CONNECT = {"echo-lines": echo_lines, "check": check, "flood": source, "sink": sink, "die": die,
+           "chat": talk}
 NEEDS = {"source": "count size", "flood": "count size", "check": "sizes", "die": "size after"}
 
 
