@@ -18,6 +18,7 @@ type batch struct {
 	hasBody bool
 	accepts bool // there is an OK in it
 	offers  bool // there is a size in it
+	answers uint // Conn.answers when it was composed
 
 	vec     [3][]byte   // what is left to be written
 	rest    net.Buffers // a slice of vec

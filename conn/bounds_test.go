@@ -242,6 +242,7 @@ func TestWhateverTheEndNoMessageIsLostSilently(t *testing.T) {
 			for _, ending := range []string{"sender", "receiver"} {
 				t.Run(fmt.Sprintf("%s/%s of the %s", name, e.name, ending), func(t *testing.T) {
 					leaktest.Check(t)
+					total := 0
 					for range 10 {
 						x, y := transport(t)
 						ctx, cancel := context.WithTimeout(context.Background(), stuckAfter)
@@ -265,6 +266,7 @@ func TestWhateverTheEndNoMessageIsLostSilently(t *testing.T) {
 						for range b.Inbox() {
 							received++
 						}
+						total += received
 						<-ended
 						p.work.Wait()
 						a.Shutdown(ctx)
@@ -285,6 +287,9 @@ func TestWhateverTheEndNoMessageIsLostSilently(t *testing.T) {
 						cancel()
 						xCancel()
 						yCancel()
+					}
+					if total == 0 {
+						t.Error("not one message was received")
 					}
 				})
 			}

@@ -61,6 +61,7 @@ type Conn struct {
 	next       outgoing // received from outbox, not yet offered
 	current    outgoing // offered, or to be offered again
 	finishing  outgoing // its payload is in out
+	answers    uint     // counts the peer's, each of which proves that all before its offer was read
 	queue      queue    // Sends that wait for their turn
 	sendLast   bool     // the last message picked was a Send's
 	spare      atomic.Pointer[sending]

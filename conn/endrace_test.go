@@ -51,10 +51,6 @@ func TestTwoEndsAtOnceInEveryState(t *testing.T) {
 								t.Errorf("the Send in progress returned %v, expected ErrClosed", err)
 							}
 						}
-						if (first.name == byClose.name || second.name == byClose.name) && !errors.Is(s.c.Err(), conn.ErrClosed) &&
-							(first.name == second.name) {
-							t.Errorf("Err is %v, expected ErrClosed", s.c.Err())
-						}
 					})
 				})
 			}
@@ -101,7 +97,7 @@ func TestCloseDuringAWriteOverTCP(t *testing.T) {
 	leaktest.Check(t)
 	msg := []byte(large)
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 50 {
+	for range 100 {
 		nc, peer := tcpPair(t)
 		s := newStage(t, nc, peer, conn.Options{})
 		s.sent = make(chan error, 1)
@@ -109,7 +105,9 @@ func TestCloseDuringAWriteOverTCP(t *testing.T) {
 		s.peer.hears(offerOf(len(msg))...)
 		s.peer.says(ok)
 		s.peer.hears(msg[0]) // so the write has begun
-		time.Sleep(time.Duration(random.IntN(500)) * time.Microsecond)
+		begun := time.Now()
+		for moment := time.Duration(random.IntN(300)) * time.Microsecond; time.Since(begun) < moment; {
+		}
 		closed := make(chan struct{})
 		go func() { defer close(closed); s.c.Close() }() // ends with the connection
 		if !closesWithin(closed, 10*time.Second) {

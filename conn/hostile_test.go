@@ -627,3 +627,38 @@ func TestAnswerIsWrittenAlthoughThePeerHasEndedItsStream(t *testing.T) {
 		checkError(t, s.c.Err())
 	})
 }
+
+// lateConn is a transport whose Write returns only when late is closed, long
+// after the peer has read what was written.
+type lateConn struct {
+	net.Conn
+	late chan struct{}
+}
+
+func (c lateConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if len(p) == wire.SizeLen {
+		<-c.late
+	}
+	return n, err
+}
+
+func TestPeerMayEndItsStreamRightBehindItsOK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memPair(t, 64)
+		late := make(chan struct{})
+		s := newStage(t, lateConn{near, late}, far, conn.Options{})
+		s.send("abc")
+		s.peer.hears(offerOf(3)...)
+		s.peer.says(ok)
+		far.CloseWrite()
+		synctest.Wait() // the end is read while the offer is still being written
+		close(late)
+		s.peer.hears([]byte("abc")...)
+		checkError(t, <-s.sent)
+		if got := s.received(); len(got) > 0 {
+			t.Errorf("received %q", got)
+		}
+		checkError(t, s.c.Err())
+	})
+}

@@ -65,6 +65,11 @@ func (c *memConn) reset() {
 	})
 }
 
+// stopReading has the other end's writes fail, and nothing else.
+func (c *memConn) stopReading() {
+	c.in.change(func(s *memStream) { s.failWriter(syscall.EPIPE) })
+}
+
 func (c *memConn) SetReadDeadline(at time.Time) error {
 	c.in.change(func(s *memStream) { s.readDeadline.set(s, at) })
 	return nil

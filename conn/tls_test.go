@@ -118,9 +118,7 @@ func TestAStalledPeerEndsTheConnectionOverTLS(t *testing.T) {
 	}
 }
 
-// tls.Conn.Close says farewell, and may wait 5 s for that with a peer that
-// does not read.
-func TestEndsOverTLSAreBounded(t *testing.T) {
+func TestEndsInsideAMessageOverTLSAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		end   end
 		after time.Duration
@@ -141,13 +139,41 @@ func TestEndsOverTLSAreBounded(t *testing.T) {
 				synctest.Wait()
 				start := time.Now()
 				c.end.do(s)
-				<-s.ended
-				if took := time.Since(start); took != c.after {
+				if took := (<-s.ended).Sub(start); took != c.after {
 					t.Errorf("the end took %v, expected %v", took, c.after)
 				}
 				if err := <-s.sent; !errors.Is(err, conn.ErrClosed) || errors.Is(err, conn.ErrInDoubt) {
 					t.Errorf("Send returned %v, expected ErrClosed", err)
 				}
+			})
+		})
+	}
+}
+
+// tls.Conn.Close and CloseWrite say farewell, and may wait 5 s for a peer that
+// does not read it.
+func TestEndsOfAnIdleConnectionOverTLSAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		end    end
+		within time.Duration
+		err    []string
+	}{
+		{byClose, 0, []string{"closed"}},
+		{byContext, 5 * time.Second, []string{"canceled", "grace"}},
+		{byShutdown, 10 * time.Second, nil},
+	} {
+		t.Run(c.end.name, func(t *testing.T) {
+			leaktest.Check(t)
+			synctest.Test(t, func(t *testing.T) {
+				x, y := memPair(t, 0)
+				nc, peer := tlsOver(t, x, y)
+				s := newStage(t, nc, peer, conn.Options{})
+				start := time.Now()
+				c.end.do(s)
+				if took := (<-s.ended).Sub(start); took > c.within {
+					t.Errorf("the end took %v, expected at most %v", took, c.within)
+				}
+				s.checkEnd(endState{}, c.err)
 			})
 		})
 	}

@@ -102,6 +102,7 @@ func (c *Conn) compose() bool {
 	if b.headLen+b.tailLen == 0 && !b.hasBody {
 		return false
 	}
+	b.answers = c.answers
 	c.noted.Signal()
 	b.seal()
 	return true
@@ -138,7 +139,8 @@ func (c *Conn) written(err error) {
 		c.finishing = outgoing{}
 		c.stats.MessagesSent++
 		c.stats.BytesSent += uint64(len(m.body))
-		c.end.inDoubt, c.end.inDoubtSize = len(m.body) > 0, len(m.body)
+		// The answer to an offer behind it may have overtaken the write's return.
+		c.end.inDoubt, c.end.inDoubtSize = len(m.body) > 0 && c.answers == c.out.answers, len(m.body)
 		m.report(nil)
 	}
 	c.out.reset()
@@ -172,4 +174,7 @@ func (c *Conn) writeFailed(err error) {
 
 // proven notes that the peer answered an offer: so it has read all that was
 // written before that.
-func (c *Conn) proven() { c.end.inDoubt = false }
+func (c *Conn) proven() {
+	c.answers++
+	c.end.inDoubt = false
+}

@@ -29,7 +29,7 @@ func relay(ctx context.Context, source string, sinks []string, workers int, tran
 	}
 
 	// Results travel as channels, in the order of the messages.
-	results := make(chan chan []byte, workers)
+	results := make(chan chan []byte, workers-1)
 	g.Go(func() error { // ends with the source, or with ctx, which ends the source
 		defer close(results)
 		for msg := range from.Inbox() {
