@@ -34,8 +34,8 @@ type ending struct {
 	deaf        bool  // what still arrives is of no interest
 	lingering   bool  // our end of stream is out
 	answerError bool  // ERROR is to be written
-	peerEnded   bool  // the peer ended, and is owed a payload
-	peerErr     error // what to make of peerEnded, once that is written
+	peerEnded   bool  // the peer ended, and something is on its way to it or owed
+	owed        error // what to make of that, once it is written
 	writeErr    error // the transport takes nothing more
 
 	unsent      [][]byte

@@ -643,7 +643,7 @@ func (c lateConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func TestPeerMayEndItsStreamRightBehindItsOK(t *testing.T) {
+func TestWhatThePeerAcceptedBeforeItEndedIsWrittenAndInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memPair(t, 64)
 		late := make(chan struct{})
@@ -659,6 +659,6 @@ func TestPeerMayEndItsStreamRightBehindItsOK(t *testing.T) {
 		if got := s.received(); len(got) > 0 {
 			t.Errorf("received %q", got)
 		}
-		checkError(t, s.c.Err())
+		checkError(t, s.c.Err(), io.ErrUnexpectedEOF, conn.ErrInDoubt)
 	})
 }

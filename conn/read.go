@@ -146,9 +146,8 @@ func (c *Conn) verdict() wire.Verdict {
 // readFailed is the end of what can be read.
 func (c *Conn) readFailed(err error) {
 	if err != io.EOF {
-		if state := c.unfinished(); state != nil {
-			err = fmt.Errorf("%w; %w", err, state)
-		} else if c.end.deaf && !c.end.inDoubt {
+		err = c.broken(err)
+		if c.end.deaf && !c.end.inDoubt && c.unfinished() == nil {
 			err = nil // nothing depended on what the peer still had to say
 		}
 		c.terminate(err)
@@ -168,7 +167,11 @@ func (c *Conn) readFailed(err error) {
 	if c.end.writeErr == nil && (c.writing || c.ledger.Owing()) {
 		// The peer has ended its side only, perhaps: what is on its way, and
 		// what it accepted, is still written to it.
-		c.end.peerEnded, c.end.peerErr = true, err
+		c.end.peerEnded = true
+		if c.ledger.Owing() {
+			c.end.owed = fmt.Errorf("the peer ended its stream before the %d bytes that it had accepted were written: %w",
+				len(c.current.body), io.ErrUnexpectedEOF)
+		}
 		c.stopTaking(nil)
 		c.flush(false)
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/tinyproto-go/tinyproto/conn"
 	"github.com/tinyproto-go/tinyproto/internal/leaktest"
+	"github.com/tinyproto-go/tinyproto/wire"
 )
 
 // A legacy peer leaves its socket open for ever after our end of stream.
@@ -195,6 +196,27 @@ func TestAPeerThatEndsWhileItReadsGetsWhatItAccepted(t *testing.T) {
 		if n := s.c.Stats().MessagesSent; n != 1 {
 			t.Errorf("MessagesSent is %d, expected 1", n)
 		}
+	})
+}
+
+// The kernel tells of a reset once: if the write learns of it, the reader may
+// see no more than the end of the stream, and even before.
+func TestAPeerThatEndsAndThenBreaksOffIsBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := memPair(t, 1<<10)
+		s := newStage(t, nc, peer, writing.options)
+		writing.reach(s)
+		s.peerEnds()
+		peer.stopReading()
+		<-s.ended
+		err := s.c.Err()
+		if !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("Err is %v, expected EPIPE", err)
+		}
+		if what, ok := errors.AsType[*wire.IncompleteError](err); !ok || !what.Owed || what.Offered != uint32(len(large)) {
+			t.Errorf("Err is %v, expected the %d bytes that were not written", err, len(large))
+		}
+		s.checkEnd(endState{unsent: writing.unsent}, []string{"unsent", "incomplete"})
 	})
 }
 

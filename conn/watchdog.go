@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"fmt"
 	"io"
 	"time"
 
@@ -79,6 +80,14 @@ func (c *Conn) checkClock() {
 		w.interrupted = true
 		c.nc.SetWriteDeadline(longAgo)
 	}
+}
+
+// broken adds to an error of the transport what it left unfinished.
+func (c *Conn) broken(err error) error {
+	if state := c.unfinished(); state != nil {
+		return fmt.Errorf("%w; %w", err, state)
+	}
+	return err
 }
 
 // unfinished returns what was incomplete if the connection ends here, nil if

@@ -152,7 +152,7 @@ func (c *Conn) written(err error) {
 		return
 	}
 	if c.end.peerEnded && !c.ledger.Owing() {
-		c.terminate(c.end.peerErr)
+		c.terminate(cmp.Or(c.unfinished(), c.end.owed))
 	}
 }
 
@@ -164,7 +164,7 @@ func (c *Conn) writeFailed(err error) {
 		return
 	}
 	if c.end.peerEnded { // and the reader with it
-		c.terminate(cmp.Or(c.end.peerErr, err))
+		c.terminate(c.broken(err))
 		return
 	}
 	c.end.writeErr = err
