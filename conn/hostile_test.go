@@ -242,6 +242,10 @@ func (w *situation) end(t *testing.T, b byte) {
 	w.reach(s)
 	want := w.outcome(b, false)
 	s.peer.says(b)
+	if want.alive && !want.late { // a peer that accepted a message reads it before it ends
+		s.peer.hears(want.wrote...)
+		want.wrote = nil
+	}
 	far.CloseWrite()
 	if want.late {
 		if s.isDone() {
