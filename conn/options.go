@@ -2,6 +2,7 @@ package conn
 
 import (
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -66,6 +67,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// largestMessage is what the protocol can carry and a slice can hold.
+const largestMessage = uint32(min(wire.MaxSize, math.MaxInt))
+
 func (o *Options) resolved() Options {
 	var r Options
 	if o != nil {
@@ -74,7 +78,7 @@ func (o *Options) resolved() Options {
 	if r.MaxMessage == 0 {
 		r.MaxMessage = DefaultMaxMessage
 	}
-	r.MaxMessage = min(r.MaxMessage, wire.MaxSize)
+	r.MaxMessage = min(r.MaxMessage, largestMessage)
 	r.InboxBuffer = max(r.InboxBuffer, 0)
 	r.OutboxBuffer = max(r.OutboxBuffer, 0)
 	r.HelloTimeout = orDefault(r.HelloTimeout, DefaultHelloTimeout)

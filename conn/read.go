@@ -161,9 +161,6 @@ func (c *Conn) readFailed(err error) {
 		return
 	}
 	c.end.byPeer = true
-	if err = c.ledger.End(); err == io.EOF {
-		err = nil
-	}
 	if c.end.writeErr == nil && (c.writing || c.ledger.Owing()) {
 		// The peer has ended its side only, perhaps: what is on its way, and
 		// what it accepted, is still written to it.
@@ -176,14 +173,13 @@ func (c *Conn) readFailed(err error) {
 		c.flush(false)
 		return
 	}
-	switch {
-	case err != nil && c.end.writeErr != nil:
-		err = fmt.Errorf("%w; %w", c.end.writeErr, err)
-	case err != nil:
-	case c.finishing.active:
-		err = c.end.writeErr
-	default:
+	switch unfinished := c.unfinished(); {
+	case unfinished == nil:
 		c.end.inDoubt = false
+		c.terminate(nil)
+	case c.end.writeErr != nil:
+		c.terminate(c.broken(c.end.writeErr))
+	default:
+		c.terminate(unfinished)
 	}
-	c.terminate(err)
 }
