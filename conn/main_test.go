@@ -3,6 +3,7 @@ package conn_test
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/tinyproto-go/tinyproto/conn"
@@ -20,27 +21,30 @@ var transports = map[string]func(testing.TB) (net.Conn, net.Conn){
 // tcpPair returns the two ends of a TCP connection on loopback.
 func tcpPair(t testing.TB) (net.Conn, net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listener()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() { // ends with the Dial below, or with l
-		nc, err := l.Accept()
-		if err != nil {
-			t.Error(err)
-		}
-		accepted <- nc
-	}()
+	pairing.Lock()
+	defer pairing.Unlock()
 	dialed, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc := <-accepted
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { dialed.Close(); nc.Close() })
 	return dialed, nc
 }
+
+// listener is one for all pairs: with one for each, the machine may run out of
+// ports, which closed connections keep for a minute.
+var (
+	listener = sync.OnceValues(func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
+	pairing  sync.Mutex // joins a Dial with its Accept
+)
 
 // pipePair returns the two ends of a connection without any buffer.
 func pipePair(t testing.TB) (net.Conn, net.Conn) {
