@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -207,4 +208,28 @@ func TestListenAndServeClosesTheOthersIfOneAddressIsInUse(t *testing.T) {
 		t.Errorf("the socket of the first address is left, Stat says %v", err)
 	}
 	listen(t, free) // can be had again
+}
+
+func TestListenReplacesASocketThatNobodyListensOnAndNoOther(t *testing.T) {
+	unix, path := socket(t)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tinyproto.Listen(t.Context(), unix); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("Listen on a socket in use: %v, expected EADDRINUSE", err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close() // as a killed program leaves it
+	again, err := tinyproto.Listen(t.Context(), unix)
+	if err != nil {
+		t.Fatalf("Listen on an abandoned socket: %v", err)
+	}
+	again.Close()
+	if err := os.WriteFile(path, []byte("no socket"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tinyproto.Listen(t.Context(), unix); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("Listen on a file: %v, expected EADDRINUSE", err)
+	}
 }

@@ -162,7 +162,7 @@ func TestDialWaitsForAHelloForTheHelloTimeoutOnly(t *testing.T) {
 		c.Close()
 	}
 	checkError(t, err, address,
-		"tinyproto: hello with SERVER: the peer did not greet within 20ms: read tcp CLIENT->SERVER: i/o timeout",
+		"tinyproto: hello with SERVER: the peer did not greet within 20ms: i/o timeout",
 		os.ErrDeadlineExceeded)
 }
 

@@ -50,7 +50,8 @@ type Server struct {
 	Logger *slog.Logger
 }
 
-// PanicError is the error of a connection whose handler panicked.
+// PanicError is the error of a connection whose handler panicked, unless the
+// connection had ended before.
 type PanicError struct {
 	Value any    // what was given to panic
 	Stack []byte // of the goroutine that panicked

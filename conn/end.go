@@ -202,6 +202,9 @@ func (c *Conn) terminate(failure error) {
 	if c.end.failure == nil {
 		c.end.failure = failure
 	}
+	if _, receiving := c.ledger.Receiving(); receiving {
+		resetOnClose(c.nc) // the peer must not think that we have the rest
+	}
 	closeNow(c.nc)
 	c.watch.stop()
 	c.noted.Signal()
@@ -288,7 +291,8 @@ func (c *Conn) closedReason() error {
 // [ErrClosed] after Close, or what broke. It is nil as long as the transport
 // is open, and after a clean end: the peer or Shutdown ended the connection
 // between messages, and nothing is unsent. It is final once Done and Inbox
-// are closed.
+// are closed, but for a producer that goes on: what it puts into the Outbox's
+// buffer then is unsent, too.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -15,39 +17,46 @@ import (
 // without buffers neither may wait for the other (PROTOCOL.md section 2).
 // What came behind the hello is kept.
 func (c *Conn) greet(ctx context.Context) error {
+	var late atomic.Bool
 	if c.opts.HelloTimeout > 0 {
-		c.nc.SetDeadline(time.Now().Add(c.opts.HelloTimeout))
+		timer := time.AfterFunc(c.opts.HelloTimeout, func() { late.Store(true); interrupt(c.nc) })
+		defer timer.Stop()
 	}
-	stop := context.AfterFunc(ctx, func() { c.nc.SetDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { interrupt(c.nc) })
 	hello := []byte{byte(wire.OK)}
 	written := make(chan error, 1)
 	if c.try == nil {
-		// Ends with the write, which the deadline bounds.
+		// Ends with the write, which a failure or the timeout interrupts.
 		go func() { written <- writeHello(c.nc, hello) }()
 	} else {
 		written <- writeHello(c.nc, hello) // a new socket has room for a byte
 	}
-	n, err := c.nc.Read(c.kept[:])
+	var n int
+	var err error
+	for n == 0 && err == nil {
+		n, err = c.nc.Read(c.kept[:])
+	}
 	if n > 0 {
 		err = wire.CheckHello(c.kept[0])
 	}
 	if err != nil {
-		c.nc.SetDeadline(longAgo)
+		interrupt(c.nc)
 		if werr := <-written; err == io.EOF && werr != nil && !isTimeout(werr) {
 			err = werr
 		}
 	} else {
 		err = <-written
 	}
-	if !stop() && ctx.Err() != nil {
+	switch {
+	case !stop() && ctx.Err() != nil:
 		return fmt.Errorf("tinyproto: hello with %v: %w", c.nc.RemoteAddr(), context.Cause(ctx))
+	case late.Load():
+		err = fmt.Errorf("the peer did not greet within %v: %w", c.opts.HelloTimeout, os.ErrDeadlineExceeded)
+	case err == nil:
+		c.keptLen = copy(c.kept[:], c.kept[1:n])
+		return nil
 	}
-	if err != nil {
-		return c.helloError(err)
-	}
-	c.keptLen = copy(c.kept[:], c.kept[1:n])
-	c.nc.SetDeadline(time.Time{}) // if this fails, reading will tell why
-	return nil
+	return c.helloError(err)
 }
 
 func writeHello(nc net.Conn, hello []byte) error {
@@ -60,7 +69,6 @@ func (c *Conn) helloError(err error) error {
 	switch {
 	case errors.As(err, &seen):
 	case isTimeout(err):
-		err = fmt.Errorf("the peer did not greet within %v: %w", c.opts.HelloTimeout, err)
 	case err == io.EOF:
 		err = fmt.Errorf("%w: the peer ended the connection instead of greeting", ErrRefused)
 	default:
@@ -78,11 +86,12 @@ const refuseTime = time.Second
 // closes, for at most 1 s, or until ctx ends.
 func Refuse(ctx context.Context, nc net.Conn) error {
 	defer closeNow(nc)
-	nc.SetDeadline(time.Now().Add(refuseTime))
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(longAgo) })
+	timer := time.AfterFunc(refuseTime, func() { interrupt(nc) })
+	defer timer.Stop()
+	stop := context.AfterFunc(ctx, func() { interrupt(nc) })
 	defer stop()
 	read := make(chan struct{})
-	// Ends with the peer's end of stream, or with the deadline.
+	// Ends with the peer's end of stream, or when it is interrupted.
 	go func() {
 		defer close(read)
 		io.Copy(io.Discard, nc)
@@ -91,7 +100,7 @@ func Refuse(ctx context.Context, nc net.Conn) error {
 	if halfClose(nc) != nil {
 		// Without half-closing the peer can't know that this is all: the byte
 		// was handed over, which is as much as such a transport can tell.
-		nc.SetDeadline(longAgo)
+		interrupt(nc)
 	}
 	<-read
 	return err

@@ -174,6 +174,9 @@ func (c *Conn) readFailed(err error) {
 		return
 	}
 	switch unfinished := c.unfinished(); {
+	case unfinished == nil && c.end.inDoubt && c.try != nil && c.try.bounced() != nil:
+		// It did not end gracefully: what was written last came back.
+		c.terminate(fmt.Errorf("the peer ended before it read what it had accepted: %w", io.ErrUnexpectedEOF))
 	case unfinished == nil:
 		c.end.inDoubt = false
 		c.terminate(nil)

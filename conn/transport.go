@@ -11,6 +11,14 @@ import (
 // longAgo, as a deadline, ends a Read or a Write in progress.
 var longAgo = time.Unix(1, 0)
 
+// interrupt ends the Reads and Writes in progress, and those to come. A
+// transport that knows no deadlines is closed.
+func interrupt(nc net.Conn) {
+	if nc.SetDeadline(longAgo) != nil {
+		closeNow(nc)
+	}
+}
+
 // halfClose ends the write side, so that the peer reads end of stream and we
 // can go on reading. It returns errors.ErrUnsupported where the transport
 // can't, as net.Pipe.
@@ -27,6 +35,17 @@ func closeNow(nc net.Conn) {
 		nc = t.NetConn()
 	}
 	nc.Close()
+}
+
+// resetOnClose makes the close of a TCP connection a reset, which the peer can't
+// take for a clean end.
+func resetOnClose(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if t, ok := nc.(*net.TCPConn); ok {
+		t.SetLinger(0)
+	}
 }
 
 // setKeepAlive sets the period of TCP keep-alive where there is such a thing.

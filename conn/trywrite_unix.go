@@ -43,6 +43,17 @@ func (t *tryWriter) write(p []byte) (int, error) {
 	return t.n, err
 }
 
+// bounced returns the error that the socket has pending: EPIPE, where the peer
+// refused what was written after it had closed.
+func (t *tryWriter) bounced() (pending error) {
+	t.raw.Control(func(fd uintptr) {
+		if code, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil && code != 0 {
+			pending = syscall.Errno(code)
+		}
+	})
+	return pending
+}
+
 func (t *tryWriter) attempt(fd uintptr) bool {
 	for {
 		n, err := syscall.Write(int(fd), t.p)

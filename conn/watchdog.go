@@ -78,7 +78,9 @@ func (c *Conn) checkClock() {
 		c.terminate(&StallError{Doing: "waiting for the answer to an offer", After: c.opts.AnswerTimeout, State: c.unfinished()})
 	case passed(w.blocked, c.opts.StallTimeout):
 		w.interrupted = true
-		c.nc.SetWriteDeadline(longAgo)
+		if c.nc.SetWriteDeadline(longAgo) != nil { // it can't tell us whether it makes progress
+			c.terminate(&StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()})
+		}
 	}
 }
 

@@ -42,6 +42,11 @@ func send(ctx context.Context, address string, stdin io.Reader, stdout io.Writer
 			case l.err != nil:
 				return errors.Join(l.err, shutdown(c))
 			}
+			select {
+			case msg, ok := <-c.Inbox():
+				return unasked(c, msg, ok)
+			default:
+			}
 			if err := c.Send(ctx, l.text); err != nil {
 				return err
 			}
@@ -56,18 +61,38 @@ func send(ctx context.Context, address string, stdin io.Reader, stdout io.Writer
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(stdout, "Response from server: %s\n", reply); err != nil {
+			if err := printReply(ctx, stdout, reply); err != nil {
 				return errors.Join(err, shutdown(c))
 			}
 		case msg, ok := <-c.Inbox():
-			if ok {
-				return fmt.Errorf("the server sent %d bytes that nobody asked for", len(msg))
-			}
-			if err := c.Err(); err != nil {
-				return err
-			}
-			return errors.New("the server ended the connection")
+			return unasked(c, msg, ok)
 		}
+	}
+}
+
+// unasked says what it means that something came while no reply was due.
+func unasked(c *tinyproto.Conn, msg []byte, ok bool) error {
+	if ok {
+		return fmt.Errorf("the server sent %d bytes that nobody asked for", len(msg))
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	return errors.New("the server ended the connection")
+}
+
+// printReply prints a reply, or gives up when ctx ends: nobody may be reading.
+func printReply(ctx context.Context, stdout io.Writer, reply []byte) error {
+	printed := make(chan error, 1)
+	go func() { // ends with the write, at the latest with the program
+		_, err := fmt.Fprintf(stdout, "Response from server: %s\n", reply)
+		printed <- err
+	}()
+	select {
+	case err := <-printed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -178,6 +178,41 @@ func TestSRVQUITEndsTheServerWhateverItsPeersDo(t *testing.T) {
 	}
 }
 
+func TestAnOutputThatNobodyReadsHoldsUpNeitherEnd(t *testing.T) {
+	stuck, never := io.Pipe() // stdout: a write to it waits for ever
+	defer stuck.Close()
+	r, w := io.Pipe()
+	defer r.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	serverStatus, clientStatus := make(chan int, 1), make(chan int, 1)
+	go func() { serverStatus <- run(ctx, []string{"-listen", "127.0.0.1:0"}, nil, never, w) }() // ends with SRVQUIT
+	address := addressIn(t, r)
+
+	clientCtx, interrupt := context.WithCancel(context.Background())
+	lines, typed := io.Pipe()
+	defer lines.Close()
+	go func() { clientStatus <- run(clientCtx, []string{"-connect", address}, lines, never, io.Discard) }() // ends with interrupt
+	io.WriteString(typed, "hello\n")
+	interrupt()
+	wait := func(name string, status chan int) {
+		t.Helper()
+		select {
+		case got := <-status:
+			if got != 0 {
+				t.Errorf("%s: status %d, expected 0", name, got)
+			}
+		case <-time.After(bound):
+			t.Fatalf("the %s did not end within %v", name, bound)
+		}
+	}
+	wait("client", clientStatus)
+	if status := start(t, strings.NewReader("SRVQUIT\n"), nil, "-connect", address).wait(t); status != 0 {
+		t.Errorf("client with SRVQUIT: status %d", status)
+	}
+	wait("server", serverStatus)
+}
+
 // exchange writes bytes to c and expects others, both in hex.
 func exchange(t *testing.T, c net.Conn, write, expect string) {
 	t.Helper()

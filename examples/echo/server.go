@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net"
 
 	"github.com/tinyproto-go/tinyproto"
@@ -22,12 +21,13 @@ func serve(ctx context.Context, address string, stdout, stderr io.Writer) error 
 	}
 	fmt.Fprintln(stderr, "listening on", display(l.Addr()))
 
-	out := log.New(stdout, "", 0) // for its lock: handlers print at once
+	out := newPrinter(stdout)
+	defer out.close()
 	server := tinyproto.Server{
 		Grace: grace,
 		Handler: func(ctx context.Context, c *tinyproto.Conn) error {
-			out.Print("Connection opened from: ", display(c.RemoteAddr()))
-			defer out.Print("Connection closed from: ", display(c.RemoteAddr()))
+			out.print("Connection opened from: " + display(c.RemoteAddr()))
+			defer out.print("Connection closed from: " + display(c.RemoteAddr()))
 			for msg := range c.Inbox() {
 				switch string(msg) {
 				case quit:

@@ -14,6 +14,8 @@ import (
 // It ends when the source does, or with the first connection that fails: all
 // of them live in the group's context.
 func relay(ctx context.Context, source string, sinks []string, workers int, transform func([]byte) []byte) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	from, err := tinyproto.Dial(ctx, source, nil)
 	if err != nil {
