@@ -1,0 +1,14 @@
+module github.com/tinyproto-go/tinyproto/examples/chat
+
+go 1.26.0
+
+replace github.com/tinyproto-go/tinyproto => ../..
+
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/tinyproto-go/tinyproto v0.0.0-00010101000000-000000000000
+	golang.org/x/sync v0.24.0
+	golang.org/x/term v0.47.0
+)
+
+require golang.org/x/sys v0.49.0 // indirect

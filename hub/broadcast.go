@@ -1,0 +1,198 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Broadcast queues body for every member but those in except, and returns for
+// how many. Broadcasts are in the same order for all members. The same slice
+// goes to all of them, uncopied, so it must not be changed afterwards.
+//
+// It does not wait for any member, unless the policy is Block: then it waits
+// until there is room at those who are full, each in its turn and none for
+// another, or until ctx ends: the error is ctx's cause then. What a policy
+// drops is no error.
+func (h *Hub) Broadcast(ctx context.Context, body []byte, except ...*Member) (int, error) {
+	d := delivery{hub: h, body: body}
+	h.mu.Lock()
+	for m := range h.all {
+		if !slices.Contains(except, m) {
+			d.to(m)
+		}
+	}
+	h.mu.Unlock()
+	return d.finish(ctx)
+}
+
+// BroadcastWhere is Broadcast to those members that pick returns true for. The
+// hub is locked while it calls pick, which must not use it.
+func (h *Hub) BroadcastWhere(ctx context.Context, body []byte, pick func(*Member) bool) (int, error) {
+	d := delivery{hub: h, body: body}
+	d.where(pick)
+	return d.finish(ctx)
+}
+
+// where is a function of its own for its defer: a pick that panics must not
+// leave the hub locked.
+func (d *delivery) where(pick func(*Member) bool) {
+	d.hub.mu.Lock()
+	defer d.hub.mu.Unlock()
+	for m := range d.hub.all {
+		if pick(m) {
+			d.to(m)
+		}
+	}
+}
+
+// BroadcastRoom is Broadcast to the members in a room.
+func (h *Hub) BroadcastRoom(ctx context.Context, room string, body []byte, except ...*Member) (int, error) {
+	d := delivery{hub: h, body: body}
+	h.mu.Lock()
+	for m := range h.rooms[room] {
+		if !slices.Contains(except, m) {
+			d.to(m)
+		}
+	}
+	h.mu.Unlock()
+	return d.finish(ctx)
+}
+
+// Send queues body for one member. It waits as Broadcast does. The error
+// matches [ErrNotMember], [ErrDropped], [ErrEvicted], or is ctx's cause.
+func (h *Hub) Send(ctx context.Context, id ID, body []byte) error {
+	d := delivery{hub: h, body: body}
+	h.mu.Lock()
+	m, ok := h.members[id]
+	if ok {
+		d.to(m)
+	}
+	h.mu.Unlock()
+	n, err := d.finish(ctx)
+	switch {
+	case err != nil || n == 1:
+		return err
+	case d.last == evicted:
+		return context.Cause(m.ctx)
+	case d.last == dropped:
+		return fmt.Errorf("hub: send to %s: %w", id, ErrDropped)
+	}
+	return fmt.Errorf("hub: send to %s: %w", id, ErrNotMember)
+}
+
+// delivery is one message on its way into the queues. It is filled with
+// Hub.mu held.
+type delivery struct {
+	hub    *Hub
+	body   []byte
+	queued int
+	last   outcome
+	full   []*waiter // who has to be waited for
+	told   []effect  // what the Observer is told once the lock is free
+}
+
+// outcome is what became of a message at one member.
+type outcome uint8
+
+const (
+	gone    outcome = iota // the member is leaving
+	queued                 // it waits for its turn, perhaps in the place of others
+	dropped                // it was
+	evicted                // it was, and the member is
+	blocked                // there is no room for it yet
+)
+
+// effect is what a message did to a member's queue.
+type effect struct {
+	m                             *Member
+	outcome                       outcome
+	waiter                        *waiter // if blocked
+	queuedMessages, queuedBytes   int     // more than before
+	droppedMessages, droppedBytes int
+}
+
+func (d *delivery) to(m *Member) {
+	e := m.offer(d.body)
+	d.last = e.outcome
+	switch e.outcome {
+	case queued:
+		d.queued++
+	case blocked:
+		d.full = append(d.full, e.waiter)
+		return
+	}
+	if d.hub.opts.Observer != nil && e.outcome != gone {
+		d.told = append(d.told, e)
+	}
+}
+
+// finish tells the Observer, and waits where there was no room.
+func (d *delivery) finish(ctx context.Context) (int, error) {
+	o := d.hub.opts.Observer
+	for _, e := range d.told {
+		if e.droppedMessages > 0 {
+			o.dropped(e.m, e.droppedMessages, e.droppedBytes)
+		}
+		if e.outcome == evicted {
+			o.evicted(e.m)
+		}
+		o.queued(e.m, e.queuedMessages, e.queuedBytes)
+	}
+	var err error
+	for _, w := range d.full {
+		switch w.wait(ctx) {
+		case queued:
+			d.queued++
+		case dropped:
+			err = fmt.Errorf("hub: waiting for room at %s: %w", w.m.id, context.Cause(ctx))
+		}
+	}
+	return d.queued, err
+}
+
+// offer queues a message for m, or does what the policy says.
+func (m *Member) offer(body []byte) effect {
+	o := &m.hub.opts
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := effect{m: m, outcome: queued}
+	switch {
+	case m.leaving:
+		e.outcome = gone
+		return e
+	case len(m.line) == 0 && m.queue.fits(len(body), o):
+	case o.Full == Block:
+		e.outcome, e.waiter = blocked, &waiter{m: m, body: body, outcome: make(chan outcome, 1)}
+		m.line = append(m.line, e.waiter)
+		return e
+	case o.Full == DropOldest:
+		for !m.queue.fits(len(body), o) {
+			e.droppedMessages++
+			e.droppedBytes += len(m.queue.pop())
+		}
+	default:
+		e.outcome, e.droppedMessages, e.droppedBytes = dropped, 1, len(body)
+		m.count(1, 1)
+		if o.Full == Evict {
+			e.outcome = evicted
+			m.stopQueueing()
+			m.hub.totals.evicted.Add(1)
+			m.cancel(&EvictedError{ID: m.id, Messages: m.queue.count, Bytes: m.queue.bytes})
+		}
+		return e
+	}
+	m.queue.push(body)
+	e.queuedMessages, e.queuedBytes = 1-e.droppedMessages, len(body)-e.droppedBytes
+	m.count(1, uint64(e.droppedMessages))
+	signal(m.wake)
+	return e
+}
+
+// count counts messages sent and dropped. mu is held.
+func (m *Member) count(sent, dropped uint64) {
+	m.stats.Sent += sent
+	m.stats.Dropped += dropped
+	m.hub.totals.sent.Add(sent)
+	m.hub.totals.dropped.Add(dropped)
+}
