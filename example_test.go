@@ -250,9 +250,8 @@ func ExamplePanicError() {
 		Logger: slog.New(slog.DiscardHandler), // better: your own
 		Handler: func(ctx context.Context, c *tinyproto.Conn) error {
 			conns <- c
-			var counts map[string]int
 			for msg := range c.Inbox() {
-				counts[string(msg)]++ // a map that nobody made
+				fmt.Println(msg[7:]) // of 5 bytes
 			}
 			return c.Err()
 		},
@@ -276,7 +275,7 @@ func ExamplePanicError() {
 		fmt.Println(p)
 	}
 	// Output:
-	// handler panicked: assignment to entry in nil map
+	// handler panicked: runtime error: slice bounds out of range [7:5]
 }
 
 // serveExample serves on a free port until stop is called.
