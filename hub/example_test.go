@@ -173,6 +173,7 @@ func Example_shutdown() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	received := make(chan int, 1)
 	for e := range h.Events() {
 		switch e.Kind {
 		case hub.Joined:
@@ -185,14 +186,15 @@ func Example_shutdown() {
 				for range c.Inbox() {
 					n++
 				}
-				fmt.Println("client:", n, "messages, error:", c.Err())
+				received <- n
 			}()
 		case hub.Left:
 			fmt.Println("member:", e.Err)
 		}
 	}
+	fmt.Println("client:", <-received, "messages, error:", c.Err())
 	fmt.Println("server:", <-served)
-	// Unordered output:
+	// Output:
 	// member: <nil>
 	// client: 100 messages, error: <nil>
 	// server: <nil>
