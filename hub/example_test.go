@@ -21,16 +21,16 @@ func chat(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, l) }() // ends with ctx
 	for e := range h.Events() {
-		text := ""
+		text, from := "", e.Member
 		switch e.Kind {
 		case hub.Joined:
-			text = "**joined the chat"
+			text, from = "**joined the chat", nil // who joins is told as well
 		case hub.Message:
 			text = string(e.Body)
 		case hub.Left:
 			text = "**left the chat"
 		}
-		h.Broadcast(ctx, fmt.Appendf(nil, "[%s] %s", e.Member.ID(), text), e.Member)
+		h.Broadcast(ctx, fmt.Appendf(nil, "[%s] %s", e.Member.ID(), text), from)
 	}
 	return <-served
 }
@@ -61,7 +61,9 @@ func ExampleHandler() {
 		fmt.Println(text)
 	}
 	ann := dial()
+	hear(ann)
 	bob := dial()
+	hear(bob)
 	hear(ann)
 	bob.Send(ctx, []byte("Hello, is anybody here?"))
 	hear(ann)
@@ -73,6 +75,8 @@ func ExampleHandler() {
 	fmt.Println("server:", <-served)
 	bob.Close()
 	// Output:
+	// **joined the chat
+	// **joined the chat
 	// **joined the chat
 	// Hello, is anybody here?
 	// I am, but not for long.
