@@ -26,24 +26,21 @@ func (h *Hub) Broadcast(ctx context.Context, body []byte, except ...*Member) (in
 	return d.finish(ctx)
 }
 
-// BroadcastWhere is Broadcast to those members that pick returns true for. The
-// hub is locked while it calls pick, which must not use it.
+// BroadcastWhere is Broadcast to those members that pick returns true for.
 func (h *Hub) BroadcastWhere(ctx context.Context, body []byte, pick func(*Member) bool) (int, error) {
-	d := delivery{hub: h, body: body}
-	d.where(pick)
-	return d.finish(ctx)
-}
-
-// where is a function of its own for its defer: a pick that panics must not
-// leave the hub locked.
-func (d *delivery) where(pick func(*Member) bool) {
-	d.hub.mu.Lock()
-	defer d.hub.mu.Unlock()
-	for m := range d.hub.all {
+	var picked []*Member
+	for m := range h.Members() {
 		if pick(m) {
-			d.to(m)
+			picked = append(picked, m)
 		}
 	}
+	d := delivery{hub: h, body: body}
+	h.mu.Lock()
+	for _, m := range picked {
+		d.to(m) // which skips those who have left meanwhile
+	}
+	h.mu.Unlock()
+	return d.finish(ctx)
 }
 
 // BroadcastRoom is Broadcast to the members in a room.

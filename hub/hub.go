@@ -84,15 +84,17 @@ const endTime = 2 * time.Second
 
 // Events returns the stream of what happens. It is closed, once, when Run
 // returns. While nobody receives from it, the members' messages wait, and in
-// the end they themselves; what is sent to them does not.
+// the end they themselves; what is sent to them does not. A program that takes
+// no event for long after the end of Run's context (Grace and 2 s) may miss the
+// rest: Stats.Unheard counts them.
 func (h *Hub) Events() <-chan Event { return h.events }
 
 // Join makes a connection a member and returns without waiting for anything.
 // From here on the hub receives from it, sends to it and ends it; nobody else
-// may. If the hub has ended, the connection is closed and the error matches
-// [ErrClosed].
+// may, so it can join but once. If the hub has ended, the connection is closed,
+// which waits for its goroutines, and the error matches [ErrClosed].
 func (h *Hub) Join(c *conn.Conn) (*Member, error) {
-	m := &Member{hub: h, conn: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	m := &Member{hub: h, conn: c, wake: make(chan struct{}, 1), over: make(chan struct{}), done: make(chan struct{})}
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
 	h.mu.Lock()
 	if h.closed {

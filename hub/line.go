@@ -18,7 +18,7 @@ type waiter struct {
 func (m *Member) admit() (messages, bytes int) {
 	for len(m.line) > 0 && m.queue.fits(len(m.line[0].body), &m.hub.opts) {
 		w := m.line[0]
-		m.line = m.line[1:]
+		m.line = slices.Delete(m.line, 0, 1)
 		m.queue.push(w.body)
 		m.count(1, 0)
 		messages++

@@ -18,8 +18,9 @@ type Member struct {
 	ctx    context.Context         // ends when the member is ended at once
 	cancel context.CancelCauseFunc // with the reason
 	wake   chan struct{}           // cap 1: something is queued, or the member leaves
+	over   chan struct{}           // closed when err is known
 	done   chan struct{}           // closed when the member has left
-	err    error                   // immutable once done is closed
+	err    error                   // immutable once over is closed
 
 	rooms map[string]struct{} // guarded by hub.mu
 
@@ -29,6 +30,7 @@ type Member struct {
 	sending bool        // guarded by mu: a message was taken off the queue and is being sent
 	leaving bool        // guarded by mu: nothing more is queued
 	grace   *time.Timer // guarded by mu; bounds leaving
+	cause   error       // guarded by mu: why the hub ended the connection, nil if it ended by itself
 	stats   MemberStats // guarded by mu
 }
 
@@ -40,22 +42,23 @@ func (m *Member) ID() ID { return m.id }
 func (m *Member) Conn() *conn.Conn { return m.conn }
 
 // Done returns a channel that is closed when the member has left: its Left
-// event has been taken, and its goroutines are gone.
+// event has been handed on, and its goroutines are about to end.
 func (m *Member) Done() <-chan struct{} { return m.done }
 
-// Err returns why the member left, nil as long as it has not, and if its
-// connection ended cleanly.
+// Err returns why the member left, as its Left event does: nil as long as it
+// has not, and if its connection ended cleanly.
 func (m *Member) Err() error {
 	select {
-	case <-m.done:
+	case <-m.over:
 		return m.err
 	default:
 		return nil
 	}
 }
 
-// Leave ends the membership and the connection gracefully: what is queued is
-// sent, within Options.Grace. It does not wait for that: Done does.
+// Leave ends the membership and the connection gracefully, within Options.Grace:
+// what is queued is sent, and what has been received is handed on. It does not
+// wait for that: Done does.
 func (m *Member) Leave() { m.leave() }
 
 // Close ends the membership and the connection at once, with a reason that
@@ -118,18 +121,26 @@ func (m *Member) attend() {
 	}()
 	h.opts.Observer.joined(m)
 	h.emit(Event{Kind: Joined, Member: m})
+	received := uint64(0)
 	for msg := range m.conn.Inbox() {
+		received++
 		h.totals.received.Add(1)
 		h.emit(Event{Kind: Message, Member: m, Body: msg})
 	}
 	<-sent
 	m.conn.Close() // does nothing after its end, which this is
-	switch m.err = context.Cause(m.ctx); m.err {
-	case nil:
+	m.mu.Lock()
+	cause := m.cause
+	m.mu.Unlock()
+	switch {
+	case cause == nil:
 		m.err = m.conn.Err()
-	case errCut:
-		m.err = nil
+	case cause != errCut:
+		m.err = cause
+	case m.conn.Stats().MessagesReceived > received:
+		m.err = errGrace // one was accepted, and could not be handed on in time
 	}
+	close(m.over)
 	m.remove()
 	h.opts.Logger.Debug("hub: member left", "id", m.id, "remote", m.conn.RemoteAddr(), "err", m.err)
 	h.opts.Observer.left(m, m.err)
@@ -141,13 +152,18 @@ func (m *Member) attend() {
 // emit hands an event to the program, and gives up only at the hub's end.
 func (h *Hub) emit(e Event) {
 	select {
+	case h.events <- e: // also after the end, if somebody is there to take it
+		return
+	default:
+	}
+	select {
 	case h.events <- e:
 	case <-h.deaf:
 		h.totals.unheard.Add(1)
 	}
 }
 
-// remove takes the member off the hub and counts what is still queued.
+// remove takes the member off the hub.
 func (m *Member) remove() {
 	h := m.hub
 	h.mu.Lock()
@@ -157,17 +173,25 @@ func (m *Member) remove() {
 		m.exit(name)
 	}
 	h.mu.Unlock()
+	h.totals.left.Add(1)
+}
+
+// stopSending counts what is still queued, and settles why the member leaves:
+// what happens to it after its connection has ended is no reason.
+func (m *Member) stopSending() {
+	h := m.hub
 	m.mu.Lock()
-	if m.grace != nil {
-		m.grace.Stop()
-	}
+	m.stopQueueing()
 	n, bytes := m.queue.count, m.queue.bytes
 	m.stats.Undelivered += uint64(n)
 	m.queue = queue{}
+	if m.grace != nil {
+		m.grace.Stop()
+	}
+	m.cause = context.Cause(m.ctx)
 	m.mu.Unlock()
-	h.opts.Observer.queued(m, -n, -bytes)
 	h.totals.undelivered.Add(uint64(n))
-	h.totals.left.Add(1)
+	h.opts.Observer.queued(m, -n, -bytes)
 }
 
 // send sends what is queued until the connection is over or the member leaves,
@@ -184,14 +208,17 @@ func (m *Member) send() {
 			break
 		}
 	}
-	m.mu.Lock()
-	m.stopQueueing()
-	m.mu.Unlock()
+	select {
+	case <-m.conn.Done(): // by itself, or for what Send has told
+	default:
+		if m.ctx.Err() == nil {
+			m.conn.Shutdown(m.ctx) // attend goes on receiving meanwhile
+		}
+	}
+	m.stopSending()
 	if m.ctx.Err() != nil {
 		m.conn.Close()
-		return
 	}
-	m.conn.Shutdown(m.ctx) // attend goes on receiving meanwhile
 }
 
 // next returns the oldest message of the queue, and waits for one. It returns

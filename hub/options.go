@@ -70,7 +70,9 @@ type Options struct {
 
 // Observer is told what happens in a hub, so that a metrics library can count
 // it. Each field may be nil. The functions are called without any lock of the
-// hub, by whoever caused the event, possibly concurrently; they must not block.
+// hub, by whoever caused the event, possibly concurrently, and so in no certain
+// order: a message's Dropped may come after its member's Left. The sums are
+// exact. The functions must not block.
 type Observer struct {
 	Joined  func(*Member)
 	Left    func(*Member, error)                 // the error is the member's
@@ -124,6 +126,9 @@ func (o *Options) resolved() Options {
 		r.Grace = DefaultGrace
 	}
 	r.Grace = max(r.Grace, 0)
+	if r.Full > DropOldest {
+		r.Full = Evict
+	}
 	r.EventBuffer = max(r.EventBuffer, 0)
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)

@@ -1,7 +1,7 @@
 package hub
 
 // queue is what waits to be sent to one member: a ring that grows when it has
-// to and is given up when it is empty, as most are most of the time.
+// to, and is given up when it is empty again.
 type queue struct {
 	ring  [][]byte
 	first int

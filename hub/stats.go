@@ -8,7 +8,7 @@ import "sync/atomic"
 type Stats struct {
 	Members      int    // now
 	Joined, Left uint64 // connections so far
-	Evicted      uint64 // of those that left
+	Evicted      uint64 // of those that left, or are about to
 	Received     uint64 // messages of members
 	Unheard      uint64 // events that nobody took before the hub's end; messages that connections still held are not even that
 	Sent         uint64 // messages for a member: a broadcast to n members counts n
