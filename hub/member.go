@@ -57,8 +57,9 @@ func (m *Member) Err() error {
 }
 
 // Leave ends the membership and the connection gracefully, within Options.Grace:
-// what is queued is sent, and what has been received is handed on. It does not
-// wait for that: Done does.
+// what is queued is sent, and what has been received is handed on. If there is
+// not time enough for that, the member's error matches [conn.ErrGrace]. Leave
+// does not wait: Done does.
 func (m *Member) Leave() { m.leave() }
 
 // Close ends the membership and the connection at once, with a reason that
