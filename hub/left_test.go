@@ -265,3 +265,57 @@ func read(t testing.TB, raw net.Conn, want ...byte) {
 		t.Fatalf("read % x, expected % x", got, want)
 	}
 }
+
+func TestAMemberWhoseConnectionIsEndingByItselfCanStillBeEnded(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(m *hub.Member, endHub context.CancelFunc)
+		want time.Duration
+	}{
+		"Close": {func(m *hub.Member, _ context.CancelFunc) { m.Close(nil) }, 0},
+		"Leave": {func(m *hub.Member, _ context.CancelFunc) { m.Leave() }, 3 * time.Second},
+		"Run":   {func(_ *hub.Member, endHub context.CancelFunc) { endHub() }, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hub.New(&hub.Options{Grace: 3 * time.Second})
+				go drain(h) // ends with the hub
+				hubCtx, endHub := context.WithCancel(context.Background())
+				defer endHub()
+				go h.Run(hubCtx) // ends with hubCtx
+				own, raw := pipePair()
+				defer raw.Close()
+				ctx, cancel := context.WithCancel(t.Context())
+				greeted := make(chan *conn.Conn, 1)
+				go func() { // ends with the hello
+					c, err := conn.New(ctx, own, &conn.Options{Grace: time.Hour, StallTimeout: -1})
+					if err != nil {
+						t.Error(err)
+					}
+					greeted <- c
+				}()
+				read(t, raw, byte(wire.OK))
+				write(t, raw, byte(wire.OK))
+				m, err := h.Join(<-greeted)
+				if err != nil {
+					t.Fatal(err)
+				}
+				write(t, raw, 0, 0, 0, 9)
+				read(t, raw, byte(wire.OK))
+				write(t, raw, 1, 2, 3)
+				cancel() // the connection lives on, for the rest of the message
+				synctest.Wait()
+				select {
+				case <-m.Done():
+					t.Fatal("the connection has ended")
+				default:
+				}
+				began := time.Now()
+				test.end(m, endHub)
+				<-m.Done()
+				if took := time.Since(began); took > test.want {
+					t.Errorf("it took %v to end, expected no more than %v", took, test.want)
+				}
+			})
+		})
+	}
+}

@@ -29,6 +29,7 @@ type Member struct {
 	line    []*waiter   // guarded by mu: who waits for room in the queue, in turn
 	sending bool        // guarded by mu: a message was taken off the queue and is being sent
 	leaving bool        // guarded by mu: nothing more is queued
+	ended   bool        // guarded by mu: the connection has ended
 	grace   *time.Timer // guarded by mu; bounds leaving
 	cause   error       // guarded by mu: why the hub ended the connection, nil if it ended by itself
 	stats   MemberStats // guarded by mu
@@ -85,7 +86,7 @@ func (m *Member) stopQueueing() {
 
 func (m *Member) leave() {
 	m.mu.Lock()
-	if !m.leaving {
+	if m.grace == nil && !m.ended { // its connection may be ending already, but not in that time
 		m.stopQueueing()
 		m.grace = time.AfterFunc(m.hub.opts.Grace, m.cutOff)
 	}
@@ -178,7 +179,7 @@ func (m *Member) remove() {
 }
 
 // stopSending counts what is still queued, and settles why the member leaves:
-// what happens to it after its connection has ended is no reason.
+// what happens to it from here on is no reason.
 func (m *Member) stopSending() {
 	h := m.hub
 	m.mu.Lock()
@@ -186,9 +187,6 @@ func (m *Member) stopSending() {
 	n, bytes := m.queue.count, m.queue.bytes
 	m.stats.Undelivered += uint64(n)
 	m.queue = queue{}
-	if m.grace != nil {
-		m.grace.Stop()
-	}
 	m.cause = context.Cause(m.ctx)
 	m.mu.Unlock()
 	h.totals.undelivered.Add(uint64(n))
@@ -210,13 +208,21 @@ func (m *Member) send() {
 		}
 	}
 	select {
-	case <-m.conn.Done(): // by itself, or for what Send has told
+	case <-m.conn.Done(): // by itself, or for what Send has told; it may take its time to end
+		m.stopSending()
+		m.conn.Shutdown(m.ctx) // attend goes on receiving meanwhile
 	default:
 		if m.ctx.Err() == nil {
-			m.conn.Shutdown(m.ctx) // attend goes on receiving meanwhile
+			m.conn.Shutdown(m.ctx)
 		}
+		m.stopSending()
 	}
-	m.stopSending()
+	m.mu.Lock()
+	m.ended = true
+	if m.grace != nil {
+		m.grace.Stop()
+	}
+	m.mu.Unlock()
 	if m.ctx.Err() != nil {
 		m.conn.Close()
 	}

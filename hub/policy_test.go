@@ -251,6 +251,10 @@ func TestSendSaysWhyItCannot(t *testing.T) {
 			},
 			want: []error{hub.ErrNotMember},
 		},
+		"it was closed just now": {
+			then: func(t *testing.T, h *hub.Hub, m *hub.Member) { m.Close(nil) },
+			want: []error{hub.ErrNotMember},
+		},
 		"it is leaving": {
 			then: func(t *testing.T, h *hub.Hub, m *hub.Member) { m.Leave() },
 			want: []error{hub.ErrNotMember},
