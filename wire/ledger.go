@@ -102,7 +102,8 @@ type Item struct {
 // [*ProtocolError] and final.
 func (l *Ledger) Parse(p []byte) (Item, int, error) {
 	if l.due[0] == payload {
-		return l.parsePayload(p)
+		item, n := l.payload(uint64(len(p)))
+		return item, int(n), nil
 	}
 	if len(p) == 0 {
 		return Item{}, 0, nil
@@ -136,19 +137,30 @@ func (l *Ledger) Parse(p []byte) (Item, int, error) {
 	return Item{Kind: Offer, Size: l.theirs.size}, n, nil
 }
 
-func (l *Ledger) parsePayload(p []byte) (Item, int, error) {
-	n := uint32(min(uint64(len(p)), uint64(l.theirs.size-l.got)))
+// Moved records that the next n bytes of the stream, all of them payload, were
+// taken off it without passing Parse, as an operating system can. It returns
+// the item that they are. It must follow a [Ledger.PayloadNext] that returned
+// true, and n must not be above what [Ledger.Receiving] says is to come.
+func (l *Ledger) Moved(n uint32) Item {
+	item, _ := l.payload(uint64(n))
+	return item
+}
+
+// payload takes the payload that is due off a stream of available bytes, and
+// returns how many those are.
+func (l *Ledger) payload(available uint64) (Item, uint32) {
+	n := uint32(min(available, uint64(l.theirs.size-l.got)))
 	l.got += n
 	l.offset += int64(n)
 	if l.got < l.theirs.size {
 		if n == 0 {
-			return Item{}, 0, nil
+			return Item{}, 0
 		}
-		return Item{Kind: Payload, Size: n}, int(n), nil
+		return Item{Kind: Payload, Size: n}, n
 	}
 	l.due.settle()
 	l.theirs, l.got, l.wait = offer{}, 0, false
-	return Item{Kind: Payload, Size: n, Last: true}, int(n), nil
+	return Item{Kind: Payload, Size: n, Last: true}, n
 }
 
 func (l *Ledger) parseAnswer(b byte) (Item, int, error) {

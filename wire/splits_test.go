@@ -40,13 +40,15 @@ func FuzzLedgerSplits(f *testing.F) {
 		f.Add(unhex(seed.input), unhex(seed.lengths), unhex(seed.decisions))
 	}
 	f.Fuzz(func(t *testing.T, input, lengths, decisions []byte) {
-		whole := listen(t, [][]byte{input}, decisions)
-		parts := listen(t, split(input, lengths), decisions)
-		if diff := cmp.Diff(whole.heard, parts.heard); diff != "" {
-			t.Errorf("what was heard (-in one piece +in pieces):\n%s", diff)
-		}
-		if whole.ledger != parts.ledger {
-			t.Errorf("the state in the end:\n%+v in one piece\n%+v in pieces", whole.ledger, parts.ledger)
+		whole := listen(t, parsed, [][]byte{input}, decisions)
+		for _, payload := range []taking{parsed, moved} {
+			parts := listen(t, payload, split(input, lengths), decisions)
+			if diff := cmp.Diff(whole.heard, parts.heard); diff != "" {
+				t.Errorf("what was heard (-in one piece +in pieces, %s):\n%s", payload, diff)
+			}
+			if whole.ledger != parts.ledger {
+				t.Errorf("the state in the end:\n%+v in one piece\n%+v in pieces, %s", whole.ledger, parts.ledger, payload)
+			}
 		}
 	})
 }
@@ -56,7 +58,7 @@ func TestASplitChangesNothing(t *testing.T) {
 	kinds := map[string]bool{}
 	for _, seed := range splitSeeds {
 		input, decisions := unhex(seed.input), unhex(seed.decisions)
-		whole := listen(t, [][]byte{input}, decisions)
+		whole := listen(t, parsed, [][]byte{input}, decisions)
 		for _, kind := range whole.kinds {
 			kinds[kind] = true
 		}
@@ -68,10 +70,12 @@ func TestASplitChangesNothing(t *testing.T) {
 		for i := range input {
 			single = append(single, input[i:i+1])
 		}
-		for _, pieces := range append(ways, single) {
-			parts := listen(t, pieces, decisions)
-			if diff := cmp.Diff(whole.heard, parts.heard); diff != "" {
-				t.Errorf("%s as %x (-in one piece +in pieces):\n%s", seed.input, pieces, diff)
+		for _, pieces := range append(ways, single, [][]byte{input}) {
+			for _, payload := range []taking{parsed, moved} {
+				parts := listen(t, payload, pieces, decisions)
+				if diff := cmp.Diff(whole.heard, parts.heard); diff != "" {
+					t.Errorf("%s as %x, %s (-in one piece +in pieces):\n%s", seed.input, pieces, payload, diff)
+				}
 			}
 		}
 	}
@@ -94,11 +98,20 @@ func split(p, lengths []byte) [][]byte {
 	return append(pieces, p)
 }
 
+// taking is how a listener takes a payload off its input.
+type taking string
+
+const (
+	parsed taking = "payload parsed"
+	moved  taking = "payload moved"
+)
+
 // listener is one end that hears an input and decides, after every item, what
 // to answer and whether to offer.
 type listener struct {
 	t         testing.TB
 	ledger    wire.Ledger
+	payload   taking
 	decisions []byte
 	decided   int
 
@@ -107,12 +120,12 @@ type listener struct {
 	kinds   []string
 }
 
-func listen(t testing.TB, pieces [][]byte, decisions []byte) *listener {
+func listen(t testing.TB, payload taking, pieces [][]byte, decisions []byte) *listener {
 	t.Helper()
 	if len(decisions) == 0 {
 		decisions = []byte{0}
 	}
-	l := &listener{t: t, decisions: decisions}
+	l := &listener{t: t, payload: payload, decisions: decisions}
 	l.decide()
 	var kept []byte
 	ok := true
@@ -142,7 +155,7 @@ func (l *listener) note(kind, format string, args ...any) {
 // parse returns what was left unparsed, and whether there was no error.
 func (l *listener) parse(p []byte) ([]byte, bool) {
 	for {
-		item, n, err := l.ledger.Parse(p)
+		item, n, err := l.take(p)
 		if err != nil {
 			l.checkError(err, p, n)
 			l.note("violation", "%v", err)
@@ -179,6 +192,15 @@ func (l *listener) parse(p []byte) ([]byte, bool) {
 		}
 		p = p[n:]
 	}
+}
+
+// take takes the next item off p.
+func (l *listener) take(p []byte) (wire.Item, int, error) {
+	if left, _ := l.ledger.Receiving(); l.payload == moved && l.ledger.PayloadNext() {
+		item := l.ledger.Moved(min(left, uint32(len(p))))
+		return item, int(item.Size), nil
+	}
+	return l.ledger.Parse(p)
 }
 
 // checkError asserts that the error is what the package promises, and final.
