@@ -36,8 +36,9 @@ func TestEveryKindOfConnectionUsesMemoryAndIsServed(t *testing.T) {
 			if r.before.Connections != 0 || r.after.Connections != n {
 				t.Errorf("%d connections before, %d after, expected 0 and %d", r.before.Connections, r.after.Connections, n)
 			}
-			// A goroutine's stack is 2 KiB at least.
-			if stacks := r.after.Stacks - r.before.Stacks; stacks < n*2<<10 {
+			// A goroutine's stack is 2 KiB at least. A few were free before, in spans
+			// of 32 KiB, and do not count.
+			if stacks := r.after.Stacks - r.before.Stacks; stacks < n*2<<10-64<<10 {
 				t.Errorf("%d connections use %d bytes of stacks", n, stacks)
 			}
 			if r.after.Heap <= r.before.Heap {
