@@ -21,7 +21,7 @@ var (
 	// errGrace is why a member that left was cut off with messages queued.
 	errGrace = fmt.Errorf("hub: %w", conn.ErrGrace)
 	// errCut is why one was that had received them all, which is no error.
-	errCut = errors.New("cut off")
+	errCut = fmt.Errorf("hub: cut off: %w", conn.ErrGrace)
 )
 
 // EvictedError is why a member was evicted: its queue was full.
