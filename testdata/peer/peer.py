@@ -5,11 +5,16 @@ It speaks sections 1-4 of the wire protocol and is deliberately half-duplex, as 
 legacy peers of section 7 are: whatever byte arrives after its SIZE is taken for the
 answer, so a collision ends the connection ("transmission rejected: 00").
 
-    peer.py serve [--host H] [--port P] [--limit N] [--once] [--timeout S] MODE
+    peer.py serve [--host H] [--port P] [--limit N] [--once] [--timeout S]
+                  [--transforms NAMES] MODE
         MODE: echo | echo-back | sink | source --count N --size S | chat
-    peer.py connect HOST:PORT [--timeout S] MODE
+    peer.py connect HOST:PORT [--timeout S] [--transforms NAMES] MODE
         MODE: echo-lines | check --sizes 0,1,... [--prefix P] | sink | chat
               | flood --count N --size S | die --size S --after K
+
+NAMES are transforms (zlib, rev, xor), separated by commas, in the order in which they
+are registered. Every message passes through them, empty ones too. (die takes none: what
+it writes is no whole message.)
 
 Exit status: 0 clean end (also SIGTERM, SIGINT), 1 error (one line on stderr), 2 usage.
 """
@@ -26,11 +31,19 @@ import sys
 import threading
 import time
 import uuid
+import zlib
 
 OK, CONLIMIT, ERROR = b"\xff", b"\xfe", b"\x00"
 MAX_SIZE = 0xF0FFFFFF
 FIRST_ALLOCATION = 64 << 20  # a larger message gets its memory as it arrives
 LINGER = 1.0  # seconds to wait for an end of stream that a peer may never send
+
+XOR = bytes(byte ^ 0x5A for byte in range(256))
+TRANSFORMS = {  # name: encode, decode
+    "zlib": (zlib.compress, zlib.decompress),
+    "rev": (lambda b: b[::-1], lambda b: b[::-1]),
+    "xor": (lambda b: b.translate(XOR), lambda b: b.translate(XOR)),
+}
 
 
 class PeerError(Exception):
@@ -40,8 +53,9 @@ class PeerError(Exception):
 class Conn:
     """One connection, which does one thing at a time: transmit or receive."""
 
-    def __init__(self, sock, timeout):
+    def __init__(self, sock, timeout, transforms=()):
         self.sock = sock
+        self.transforms = transforms  # names, in the order in which they are registered
         self.lock = threading.Lock()  # chat only: held for a whole exchange
         self.id = str(uuid.uuid4())
         self.error = None  # chat only: what went wrong in another one's thread
@@ -82,6 +96,8 @@ class Conn:
             raise PeerError(f"transmission rejected: {answer.hex()}")
 
     def transmit(self, payload):
+        for name in self.transforms:
+            payload = TRANSFORMS[name][0](payload)
         self.offer(len(payload))
         self.sock.sendall(payload)
 
@@ -95,8 +111,8 @@ class Conn:
                 with contextlib.suppress(OSError):
                     self.sock.shutdown(socket.SHUT_RDWR)
 
-    def receive(self):
-        """The next message, or None at the end of the stream."""
+    def accept(self):
+        """Answers the next offer and returns its size, or None at the end of the stream."""
         head = self.read(4, "size", may_end=True)
         if head is None:
             return None
@@ -105,7 +121,20 @@ class Conn:
             self.sock.sendall(ERROR)
             raise PeerError(f"size {head.hex()} is above the maximum f0ffffff")
         self.sock.sendall(OK)
-        return self.read(size, "payload")
+        return size
+
+    def receive(self):
+        """The next message, or None at the end of the stream."""
+        size = self.accept()
+        if size is None:
+            return None
+        payload = self.read(size, "payload")
+        for name in reversed(self.transforms):
+            try:
+                payload = TRANSFORMS[name][1](payload)
+            except zlib.error as e:
+                raise PeerError(f"{name}: cannot decode a message of {size} bytes: {e}")
+        return payload
 
     def finish(self, bound=None):
         """Half-close and read to the end of the stream. With a bound it need not come.
@@ -150,7 +179,8 @@ def emit(data):
 
 
 def complain(e, where=""):
-    sys.stderr.write(f"peer.py: {where}{' '.join(str(e).split()) or repr(e)}\n")
+    program = os.path.basename(sys.argv[0])  # tpft.py complains here, too
+    sys.stderr.write(f"{program}: {where}{' '.join(str(e).splitlines()) or repr(e)}\n")
     sys.stderr.flush()
 
 
@@ -274,7 +304,9 @@ CONNECT = {"echo-lines": echo_lines, "check": check, "flood": source, "sink": si
 NEEDS = {"source": "count size", "flood": "count size", "check": "sizes", "die": "size after"}
 
 
-def serve(args):
+def serve(args, handle, new=Conn):
+    """Serves for ever: new makes a connection of a socket and a timeout, and handle has it
+    after the hello; it returns True if the server is to end."""
     active, lock = 0, threading.Lock()
 
     def refuse(conn, number):
@@ -287,7 +319,7 @@ def serve(args):
         stop = failed = False
         try:
             conn.hello()
-            stop = SERVE[args.mode](conn, args)
+            stop = handle(conn, args)
         except Exception as e:  # whatever it was: one line, and the others go on
             failed = True
             complain(e, f"connection {number}: ")
@@ -302,7 +334,7 @@ def serve(args):
         emit("listening on {}:{}".format(*listener.getsockname()).encode())
         number = 0
         while True:
-            conn = Conn(listener.accept()[0], args.timeout)
+            conn = new(listener.accept()[0], args.timeout)
             with lock:
                 full = args.limit is not None and active >= args.limit
                 active += not full
@@ -311,11 +343,11 @@ def serve(args):
             threading.Thread(target=job, args=(conn, number), daemon=True).start()
 
 
-def connect(args):
-    conn = Conn(socket.create_connection(args.address, args.timeout), args.timeout)
+def connect(args, handle, new=Conn):
+    conn = new(socket.create_connection(args.address, args.timeout), args.timeout)
     try:
         conn.hello()
-        CONNECT[args.mode](conn, args)
+        handle(conn, args)
     finally:
         conn.close()
 
@@ -324,6 +356,19 @@ def natural(text, limit=MAX_SIZE):
     if not 0 <= int(text) <= limit:
         raise ValueError
     return int(text)
+
+
+def seconds(text):
+    if not float(text) > 0:
+        raise ValueError
+    return float(text)
+
+
+def transforms(text):
+    names = text.split(",")
+    if not TRANSFORMS.keys() >= set(names):
+        raise ValueError
+    return names
 
 
 def address(text):
@@ -343,7 +388,9 @@ def parse():
     c.add_argument("address", type=address, metavar="HOST:PORT")
     for p, modes, timeout in (s, SERVE, None), (c, CONNECT, 30.0):
         p.add_argument("mode", choices=modes, metavar="MODE", help=" | ".join(modes))
-        p.add_argument("--timeout", type=float, default=timeout, help="seconds for the socket")
+        p.add_argument("--timeout", type=seconds, default=timeout, help="seconds for the socket")
+        p.add_argument("--transforms", type=transforms, default=(), metavar="NAMES",
+                       help="of " + ", ".join(TRANSFORMS))
         p.add_argument("--count", type=natural, help="source, flood: messages to send")
         p.add_argument("--size", type=natural, help="source, flood, die: bytes in a message")
         p.add_argument("--sizes", type=lambda text: [natural(n) for n in text.split(",")],
@@ -358,8 +405,8 @@ def parse():
             parser.error(f"{args.mode} {'takes no' if given else 'needs'} --{option}")
     if args.mode == "die" and args.after > args.size:
         parser.error("--after is more than --size")
-    if args.timeout is not None and not args.timeout > 0:
-        parser.error("--timeout must be positive")
+    if args.mode == "die" and args.transforms:
+        parser.error("die takes no --transforms")
     return args
 
 
@@ -367,8 +414,9 @@ def main():
     for sig in signal.SIGTERM, signal.SIGINT:
         signal.signal(sig, lambda *_: os._exit(0))
     args = parse()
+    run, modes = (serve, SERVE) if args.role == "serve" else (connect, CONNECT)
     try:
-        serve(args) if args.role == "serve" else connect(args)
+        run(args, modes[args.mode], functools.partial(Conn, transforms=args.transforms))
     except (PeerError, OSError, MemoryError) as e:
         complain(e)
         return 1
