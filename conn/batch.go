@@ -10,15 +10,16 @@ import (
 // batch is what goes out in one write: answers, at most one payload, answers
 // and the next size behind it. It is owned by whoever set Conn.writing.
 type batch struct {
-	head    [2 + wire.SizeLen]byte
-	tail    [2 + wire.SizeLen]byte
-	headLen int
-	tailLen int
-	body    []byte // of the message that is finishing
-	hasBody bool
-	accepts bool // there is an OK in it
-	offers  bool // there is a size in it
-	answers uint // Conn.answers when it was composed
+	head      [2 + wire.SizeLen]byte
+	tail      [2 + wire.SizeLen]byte
+	headLen   int
+	tailLen   int
+	body      []byte // of the message that is finishing
+	hasBody   bool
+	accepts   bool // there is an OK in it
+	offers    bool // there is a size in it
+	completes bool // there is the OK of an empty message in it, and nothing behind
+	answers   uint // Conn.answers when it was composed
 
 	vec     [3][]byte   // what is left to be written
 	rest    net.Buffers // a slice of vec
@@ -99,6 +100,6 @@ func (b *batch) reset() {
 		scratches.Put(b.scratch)
 		b.scratch = nil
 	}
-	b.headLen, b.tailLen, b.body, b.hasBody, b.accepts, b.offers = 0, 0, nil, false, false, false
+	b.headLen, b.tailLen, b.body, b.hasBody, b.accepts, b.offers, b.completes = 0, 0, nil, false, false, false, false
 	b.vec, b.rest = [3][]byte{}, nil
 }

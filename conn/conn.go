@@ -52,6 +52,17 @@ type Conn struct {
 	partial incoming       // the message that is arriving
 	held    []byte         // a message that was accepted and waits for the Inbox
 	holding bool
+	encoded bool // held is to be decoded first
+
+	// Streaming in. Guarded by mu.
+	accept    Accept
+	deciding  bool                         // accept is being asked
+	placement Placement                    // of the peer's offer, until it is accepted
+	placed    uint32                       // its size
+	into      streamingIn                  // the message that is arriving, if it goes to a Writer
+	emptied   func(moved int64, err error) // the Done of a message of 0 bytes, to be called
+	emptying  bool                         // it is being called
+	calling   int                          // goroutines of the connection that are in the application's code
 
 	// Sending. Guarded by mu.
 	outboxOnce sync.Once
@@ -60,16 +71,23 @@ type Conn struct {
 	taken      uint64   // messages taken from outbox
 	next       outgoing // received from outbox, not yet offered
 	current    outgoing // offered, or to be offered again
-	finishing  outgoing // its payload is in out
+	finishing  outgoing // its payload is in out, or being streamed
+	streaming  bool     // a SendFrom has the stream, and nothing else may be written
 	answers    uint     // counts the peer's, each of which proves that all before its offer was read
 	queue      queue    // Sends that wait for their turn
 	sendLast   bool     // the last message picked was a Send's
 	spare      atomic.Pointer[sending]
 
-	// Writing. writing is guarded by mu; the rest is owned by whoever set it.
-	writing   bool
-	handed    bool // guarded by mu: the writer goroutine has to go on with out
-	out       batch
+	// Writing. writing is guarded by mu; out is owned by whoever set it.
+	writing bool
+	handed  bool // guarded by mu: the writer goroutine has to go on with out
+	out     batch
+
+	// Transforming.
+	transforms []Transform // the writer's
+	encoding   bool        // guarded by mu: current is being encoded
+	buffers    [][]byte    // guarded by mu: for encoded messages
+
 	live      int  // goroutines; guarded by mu
 	hasWriter bool // guarded by mu
 }
@@ -83,6 +101,14 @@ const keptSize = 16
 // If it fails, nc is closed, and the error matches [ErrConnLimit] or
 // [ErrRefused] where the peer turned us away, [ErrNotTinyproto] where it
 // speaks something else, a timeout, or the cause of ctx.
+//
+// On a [*tls.Conn], or a transport that stands on one (method NetConn), New
+// does the TLS handshake first, if it is not done yet, within the same
+// timeout. An error of the handshake says so and has in it what package tls
+// says, for errors.As, as a [tls.CertificateVerificationError]; a
+// [tls.AlertError] where the peer refused it, which a client of TLS 1.3 may
+// learn only instead of a hello. It matches [ErrNotTLS] if the peer does not
+// speak TLS. New may then take 1 s more, in which the peer learns why.
 //
 // ctx is the life of the connection, not only of the greeting: when it ends,
 // what is queued at that moment (the Outbox's buffer, Sends in progress) is
@@ -105,15 +131,23 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 		closeNow(nc)
 		return nil, err
 	}
+	c.accept = c.opts.Accept
+	if c.opts.Transforms != nil {
+		if ts := c.opts.Transforms(); len(ts) > 0 {
+			c.transforms = ts
+		}
+	}
 	c.inbox = make(chan []byte, c.opts.InboxBuffer)
 	c.outbox = make(chan []byte, c.opts.OutboxBuffer)
 	c.stats.LastActivity = time.Now()
 	c.live = 1
 	c.unlink = context.AfterFunc(ctx, func() { c.contextEnded(context.Cause(ctx)) })
 	c.mu.Lock()
+	defer func() { // also if Accept exits this goroutine
+		c.unlock()
+		go c.read() // ends when nc is closed or the peer's stream is over
+	}()
 	c.parseAtOnce() // what came with the hello is settled before an offer of ours (R7)
-	c.mu.Unlock()
-	go c.read() // ends when nc is closed or the peer's stream is over
 	return c, nil
 }
 
@@ -163,21 +197,22 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 // RemoteAddr returns the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
-// NetConn returns the transport, for what only it knows, as the certificates
-// of a tls.Conn. Reading, writing or closing it breaks the connection.
+// NetConn returns the transport, for what only it knows. Reading, writing or
+// closing it breaks the connection.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Stats are counts of one connection, up to the moment of the call.
 type Stats struct {
 	// MessagesSent were wholly written, MessagesReceived wholly read.
 	MessagesSent, MessagesReceived uint64
-	// BytesSent and BytesReceived are the payloads of these messages.
+	// BytesSent and BytesReceived are the payloads of these messages, as they
+	// are on the wire.
 	BytesSent, BytesReceived uint64
 	// Conflicts counts offers put off by CONFLICT, by either end: the price of
 	// both talking at once with full inboxes. It loses nothing.
 	Conflicts uint64
-	// Refused counts our messages that were not sent because of their size,
-	// PeerRefused the peer's that we refused.
+	// Refused counts our messages that were not sent because of their size, or
+	// because they could not be encoded, PeerRefused the peer's that we refused.
 	Refused, PeerRefused uint64
 	// LastActivity is when bytes last arrived or were written.
 	LastActivity time.Time

@@ -41,7 +41,7 @@ type ending struct {
 	unsent      [][]byte
 	refusals    int
 	inDoubt     bool // nothing proves that the last message written was read
-	inDoubtSize int
+	inDoubtSize int64
 	finished    bool
 	logged      bool
 }
@@ -89,6 +89,8 @@ func (c *Conn) endNow(cause error) {
 		c.abandon(cause)
 		c.terminate(nil)
 	}
+	c.end.abandoned = true
+	c.finish()
 	c.unlock()
 	<-c.gone
 }
@@ -99,6 +101,8 @@ func (c *Conn) contextEnded(cause error) {
 	defer c.unlock()
 	switch {
 	case c.end.state == over && !c.holding:
+		c.end.abandoned = true
+		c.finish()
 	case c.end.state == over || c.opts.Grace == 0:
 		c.abandon(cause)
 		c.terminate(nil)
@@ -183,7 +187,7 @@ func (c *Conn) linger() {
 // peer can understand it, it is told, and given time to read it.
 func (c *Conn) violated(err error) {
 	var v *wire.ProtocolError
-	if errors.As(err, &v) && c.ledger.MayAnswerError() &&
+	if errors.As(err, &v) && c.ledger.MayAnswerError() && !c.streaming &&
 		(v.Violation == wire.OversizeOffer || v.Violation == wire.UnaskedAnswer) {
 		c.end.failure, c.end.deaf, c.end.answerError = err, true, true
 		c.drain(nil)
@@ -202,8 +206,11 @@ func (c *Conn) terminate(failure error) {
 	if c.end.failure == nil {
 		c.end.failure = failure
 	}
-	if _, receiving := c.ledger.Receiving(); receiving {
-		resetOnClose(c.nc) // the peer must not think that we have the rest
+	// The peer must not think that we have the rest of a message. Where there is
+	// no reset, an end inside a size tells it, if it can still be told.
+	if _, receiving := c.ledger.Receiving(); receiving && !resetOnClose(c.nc) &&
+		c.try != nil && !c.writing && !c.streaming && !c.end.lingering && c.end.writeErr == nil {
+		c.try.write([]byte{byte(wire.Error)})
 	}
 	closeNow(c.nc)
 	c.watch.stop()
@@ -211,26 +218,41 @@ func (c *Conn) terminate(failure error) {
 	if c.hasWriter {
 		c.wakeWriter()
 	}
-	if !c.writing {
+	if c.handed { // to the writer, which has not gone on with it
+		c.handed, c.writing = false, false
+	}
+	if !c.writing && !c.encoding {
 		c.settle()
 	}
 	c.finish()
 }
 
 // settle decides what became of the messages that were not sent: a Send is
-// told, all others are listed. It runs when the connection is over and no
-// write is in progress that might still decide it.
+// told, all others are listed. It runs when the connection is over and nothing
+// is in progress that might still decide it, or that still reads them.
 func (c *Conn) settle() {
 	reason := c.closedReason()
 	for _, m := range [...]*outgoing{&c.finishing, &c.current, &c.next} {
-		if m.active && !m.report(c.notSent(len(m.body), reason)) {
+		if !m.active || m.sent {
+			*m = outgoing{}
+			continue
+		}
+		err := c.notSent(m, reason)
+		if size, offered := c.ledger.Offering(); m == &c.current && offered && size == 0 && !c.end.byPeer {
+			// It is complete with the peer's OK, which may be on its way.
+			err = fmt.Errorf("%w: %w", ErrInDoubt, err)
+			if !c.end.inDoubt {
+				c.end.inDoubt, c.end.inDoubtSize = true, 0
+			}
+		}
+		if !m.report(err) {
 			c.end.unsent = append(c.end.unsent, m.body)
 		}
 		*m = outgoing{}
 	}
 	for c.queue.head != nil {
 		m := c.queue.pop()
-		m.report(c.notSent(len(m.body), reason))
+		m.report(c.notSent(&m, reason))
 	}
 	c.out.reset()
 }
@@ -242,9 +264,14 @@ func (c *Conn) leave() {
 	c.unlock()
 }
 
-// finish closes the Inbox when the last goroutine has left.
+// finish closes the Inbox when the last goroutine has left. One that is in the
+// application's code is not waited for once what is left to it was abandoned.
 func (c *Conn) finish() {
-	if c.end.finished || c.end.state != over || c.live > 0 || c.writing {
+	live := c.live
+	if c.end.abandoned {
+		live -= c.calling
+	}
+	if c.end.finished || c.end.state != over || live > 0 || c.writing {
 		return
 	}
 	c.end.finished = true
@@ -320,7 +347,8 @@ func (c *Conn) Err() error {
 // left in the Outbox's buffer is part of it, so it is exact once the producers
 // have stopped.
 //
-// In doubt may be, besides, the last message that was written: [Error] says so.
+// In doubt may be, besides, the last message that was written, and an empty
+// one among these: [Error] says so.
 func (c *Conn) Unsent() [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

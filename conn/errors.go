@@ -35,8 +35,8 @@ var (
 // TooLargeError is a message that was not sent because of its size. It matches
 // [ErrTooLarge].
 type TooLargeError struct {
-	// Size of the message, in bytes.
-	Size int
+	// Size of the message as it would be offered, in bytes.
+	Size int64
 	// Peer says that the peer refused it; if false, it is above [wire.MaxSize].
 	Peer bool
 }
@@ -92,9 +92,11 @@ type Error struct {
 	Unsent int
 	// InDoubt says that the last message that was written, of InDoubtSize
 	// bytes, may or may not have arrived. The peer answered every earlier one's
-	// successor, and so has read it.
+	// successor, and so has read it. An empty message is complete for the peer
+	// with its answer: one that was offered, and the answer not read, is in doubt
+	// too, though it is also unsent.
 	InDoubt     bool
-	InDoubtSize int
+	InDoubtSize int64
 }
 
 // Error says which connection ended, why, and what that means for its messages.
@@ -120,6 +122,14 @@ func (e *Error) Is(target error) bool {
 }
 
 // notSent is the error of a Send whose message was not, or not wholly, written.
-func (c *Conn) notSent(size int, reason error) error {
-	return fmt.Errorf("tinyproto: message of %d bytes to %v not sent: %w", size, c.nc.RemoteAddr(), reason)
+func (c *Conn) notSent(m *outgoing, reason error) error {
+	if m.send != nil && m.send.streamingOut != nil {
+		switch {
+		case m.send.broken != nil:
+			reason = m.send.broken
+		case m.send.begun:
+			reason = &PartialError{Size: m.size(), Moved: m.send.moved, Err: reason}
+		}
+	}
+	return fmt.Errorf("tinyproto: message of %d bytes to %v not sent: %w", m.size(), c.nc.RemoteAddr(), reason)
 }

@@ -7,22 +7,57 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
 )
 
-// greet writes our hello and reads the peer's, both at once: over a transport
-// without buffers neither may wait for the other (PROTOCOL.md section 2).
-// What came behind the hello is kept.
-func (c *Conn) greet(ctx context.Context) error {
-	var late atomic.Bool
+// greet does the TLS handshake, where there is TLS, and exchanges the hellos,
+// within the hello timeout together.
+func (c *Conn) greet(life context.Context) error {
+	ctx, cancel := life, func() {}
 	if c.opts.HelloTimeout > 0 {
-		timer := time.AfterFunc(c.opts.HelloTimeout, func() { late.Store(true); interrupt(c.nc) })
-		defer timer.Stop()
+		ctx, cancel = context.WithTimeout(life, c.opts.HelloTimeout)
 	}
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { interrupt(c.nc) })
+	t := tlsConn(c.nc)
+	var err error
+	if t != nil {
+		err = t.HandshakeContext(ctx)
+	}
+	shaking := err != nil
+	if !shaking {
+		err = c.exchangeHellos()
+	}
+	// An interruption spoils a success, too.
+	over := !stop() || err != nil && ctx.Err() != nil
+	switch {
+	case over && life.Err() != nil:
+		err = context.Cause(life)
+	case over && shaking:
+		err = incomplete(c.opts.HelloTimeout)
+	case over:
+		err = fmt.Errorf("the peer did not greet within %v: %w", c.opts.HelloTimeout, os.ErrDeadlineExceeded)
+	case err == nil:
+		return nil
+	case shaking:
+		err = handshakeError(c.nc, err)
+		lastWords(life, c.nc, err)
+		return err
+	default:
+		return c.helloError(life, err)
+	}
+	if shaking {
+		return fmt.Errorf("tinyproto: TLS handshake with %v: %w", c.nc.RemoteAddr(), err)
+	}
+	return fmt.Errorf("tinyproto: hello with %v: %w", c.nc.RemoteAddr(), err)
+}
+
+// exchangeHellos writes our hello and reads the peer's, both at once: over a
+// transport without buffers neither may wait for the other (PROTOCOL.md section
+// 2). What came behind the hello is kept.
+func (c *Conn) exchangeHellos() error {
 	hello := []byte{byte(wire.OK)}
 	written := make(chan error, 1)
 	if c.try == nil {
@@ -44,19 +79,15 @@ func (c *Conn) greet(ctx context.Context) error {
 		if werr := <-written; err == io.EOF && werr != nil && !isTimeout(werr) {
 			err = werr
 		}
-	} else {
-		err = <-written
+		return err
 	}
-	switch {
-	case !stop() && ctx.Err() != nil:
-		return fmt.Errorf("tinyproto: hello with %v: %w", c.nc.RemoteAddr(), context.Cause(ctx))
-	case late.Load():
-		err = fmt.Errorf("the peer did not greet within %v: %w", c.opts.HelloTimeout, os.ErrDeadlineExceeded)
-	case err == nil:
-		c.keptLen = copy(c.kept[:], c.kept[1:n])
-		return nil
-	}
-	return c.helloError(err)
+	c.keptLen = copy(c.kept[:], c.kept[1:n])
+	return <-written
+}
+
+// incomplete is the error of a TLS handshake that takes too long.
+func incomplete(timeout time.Duration) error {
+	return fmt.Errorf("not complete within %v: %w", timeout, os.ErrDeadlineExceeded)
 }
 
 func writeHello(nc net.Conn, hello []byte) error {
@@ -64,10 +95,17 @@ func writeHello(nc net.Conn, hello []byte) error {
 	return err
 }
 
-func (c *Conn) helloError(err error) error {
+// helloError says why there is no hello.
+func (c *Conn) helloError(ctx context.Context, err error) error {
+	if _, ok := alertOf(err); ok {
+		return handshakeError(c.nc, err) // in TLS 1.3 a client learns late how the server likes its certificate
+	}
 	var seen *wire.HelloError
 	switch {
 	case errors.As(err, &seen):
+		if seen.Seen == recordHandshake {
+			lastWords(ctx, c.nc, err) // our hello tells the peer that this is no TLS
+		}
 	case isTimeout(err):
 	case err == io.EOF:
 		err = fmt.Errorf("%w: the peer ended the connection instead of greeting", ErrRefused)
@@ -77,19 +115,34 @@ func (c *Conn) helloError(err error) error {
 	return fmt.Errorf("tinyproto: hello with %v: %w", c.nc.RemoteAddr(), err)
 }
 
-// refuseTime bounds how long a refused peer may take to read that it is.
+// refuseTime bounds how long a refused peer may take to read that it is, and
+// one that does not speak as we do to read that.
 const refuseTime = time.Second
 
 // Refuse turns a new peer away with CONLIMIT and closes nc. It makes sure that
 // the refusal arrives, also at a peer that has written already: closing a
 // socket with unread input would destroy it, so Refuse reads on until the peer
 // closes, for at most 1 s, or until ctx ends.
+//
+// On a [*tls.Conn] it does the handshake first, in the same second: without it
+// there is no way to tell the peer anything. Where that fails, or takes longer,
+// Refuse closes nc and returns an error like that of New.
 func Refuse(ctx context.Context, nc net.Conn) error {
 	defer closeNow(nc)
-	timer := time.AfterFunc(refuseTime, func() { interrupt(nc) })
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, refuseTime, incomplete(refuseTime))
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { interrupt(nc) })
 	defer stop()
+	if t := tlsConn(nc); t != nil {
+		if err := t.HandshakeContext(ctx); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("tinyproto: TLS handshake with %v: %w", nc.RemoteAddr(), context.Cause(ctx))
+			}
+			err = handshakeError(nc, err)
+			lastWords(ctx, nc, err)
+			return err
+		}
+	}
 	read := make(chan struct{})
 	// Ends with the peer's end of stream, or when it is interrupted.
 	go func() {

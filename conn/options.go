@@ -34,8 +34,8 @@ type Options struct {
 	// waits. Zero means no buffer: a sender waits until its message is next.
 	OutboxBuffer int
 
-	// HelloTimeout is how long the peer may take to greet. Zero means 10 s;
-	// negative means for ever.
+	// HelloTimeout is how long the peer may take to greet, the TLS handshake
+	// included. Zero means 10 s; negative means for ever.
 	HelloTimeout time.Duration
 
 	// StallTimeout is how long a peer may make no progress inside a message,
@@ -61,6 +61,16 @@ type Options struct {
 	// means that the first one ends it, with an error that matches ErrTooLarge.
 	// A message refused to Send fails that Send alone and does not count.
 	MaxRefused int
+
+	// Accept decides on each message that the peer offers: into the Inbox, into
+	// a Writer, or refused. Nil means into the Inbox. See also Conn.SetAccept.
+	Accept Accept
+
+	// Transforms makes the transforms of one connection, which are that
+	// connection's own. They are applied in this order to what is sent, and in
+	// reverse to what is received; the peer needs the same. The limit of
+	// MaxMessage holds before and after decoding. Nil means none.
+	Transforms func() []Transform
 
 	// Logger receives a record at level Debug when the connection ends. Nil
 	// means silence.

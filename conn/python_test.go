@@ -105,7 +105,13 @@ func (p *python) end(t testing.TB, stdout, stderr string) {
 // pythonServer starts peer.py as a server and returns its address.
 func pythonServer(t testing.TB, args ...string) (*python, string) {
 	t.Helper()
-	p := startPython(t, "", append([]string{peerDir + "/peer.py", "serve"}, args...)...)
+	return serveScript(t, "peer.py", args...)
+}
+
+// serveScript starts a script of peerDir as a server and returns its address.
+func serveScript(t testing.TB, script string, args ...string) (*python, string) {
+	t.Helper()
+	p := startPython(t, "", append([]string{peerDir + "/" + script, "serve"}, args...)...)
 	addr, ok := strings.CutPrefix(p.line(t), "listening on ")
 	if !ok {
 		t.Fatal("the Python server does not say where it listens")

@@ -3,6 +3,7 @@ package conn
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -14,24 +15,48 @@ import (
 // straight into the Inbox; what is to be written in turn it writes only as far
 // as the socket takes it at once.
 func (c *Conn) read() {
+	var buffer *[streamBuffer]byte // borrowed while much is to be read that is not kept
+	defer func() { giveBack(buffer) }()
 	c.mu.Lock()
 	defer c.leave()
-	for {
+	defer c.breakOff()
+	for reads := 0; ; reads++ {
 		c.parseKept()
+		c.complete()
 		if c.end.state == over {
 			return
 		}
 		into := c.kept[:]
-		if c.ledger.PayloadNext() {
-			into = c.partial.space()
+		left, _ := c.ledger.Receiving()
+		payload := left > 0 && c.ledger.PayloadNext()
+		switch {
+		case payload && c.into.via != nil:
+			if err := c.splice(); err != nil {
+				c.readFailed(err)
+				return
+			}
+			continue
+		case payload && c.into.active, c.end.deaf:
+			if buffer == nil {
+				buffer = streamBuffers.Get().(*[streamBuffer]byte)
+			}
+			if into = buffer[:]; payload {
+				into = buffer[:min(left, streamBuffer)]
+			}
+		default:
+			giveBack(buffer)
+			buffer = nil
+			if payload {
+				into = c.partial.space()
+			}
 		}
 		c.mu.Unlock()
+		if reads%yieldAfter == yieldAfter-1 {
+			runtime.Gosched()
+		}
 		n, err := c.nc.Read(into)
 		c.mu.Lock()
-		if n > 0 {
-			c.stats.LastActivity = time.Now()
-			c.watch.read = c.stats.LastActivity
-		}
+		c.heard(n)
 		switch {
 		case c.end.state == over:
 			return
@@ -46,6 +71,60 @@ func (c *Conn) read() {
 			c.readFailed(err)
 			return
 		}
+	}
+}
+
+// yieldAfter is how many reads in turn a reader does before others have theirs:
+// a peer that floods never has it wait.
+const yieldAfter = 32
+
+// heard notes that n bytes of the peer have come.
+func (c *Conn) heard(n int) {
+	if n > 0 {
+		c.stats.LastActivity = time.Now()
+		c.watch.read = c.stats.LastActivity
+	}
+}
+
+// splice has the operating system move a piece of the message that arrives
+// into its file.
+func (c *Conn) splice() error {
+	in := &c.into
+	left, _ := c.ledger.Receiving()
+	c.mu.Unlock()
+	n, err := in.via.fill(left)
+	c.mu.Lock()
+	c.heard(n)
+	switch {
+	case c.end.state == over:
+		return err
+	case err == errNoSplice || c.end.deaf:
+		in.via.close()
+		in.via = nil
+		return nil
+	case n == 0:
+		return err
+	}
+	var moved int
+	via := in.via
+	c.callReading(func() { moved, err = via.empty(n) })
+	in.moved += int64(moved)
+	if in.err = err; err != nil {
+		in.via.close() // what follows is read and dropped
+		in.via = nil
+	}
+	if c.ledger.Moved(uint32(n)).Last {
+		c.streamed()
+	}
+	c.watchPeer()
+	c.flush(false)
+	return nil
+}
+
+// watchPeer makes sure that a peer that stalls inside an item is noticed.
+func (c *Conn) watchPeer() {
+	if c.ledger.InsideItem() {
+		c.watch.look(c, c.watch.read, c.opts.StallTimeout)
 	}
 }
 
@@ -72,7 +151,7 @@ func (c *Conn) parseAtOnce() {
 }
 
 // parse takes p apart. It is called by the reader, and with an empty p by
-// whoever composes the OK to an empty message.
+// whoever has written the OK to an empty message.
 func (c *Conn) parse(p []byte) {
 	for {
 		item, n, err := c.ledger.Parse(p)
@@ -85,31 +164,43 @@ func (c *Conn) parse(p []byte) {
 			if len(p) > n {
 				c.keptLen = copy(c.kept[:], p[n:])
 			}
-			if c.ledger.InsideItem() {
-				c.watch.look(c, c.watch.read, c.opts.StallTimeout)
-			}
+			c.watchPeer()
 			return
 		case wire.Payload:
-			c.partial.add(p[:n])
-			if item.Last {
+			switch {
+			case c.into.active:
+				c.stream(p[:n], item.Last)
+			case item.Last:
+				c.partial.add(p[:n])
 				c.deliver(c.partial.message())
+			default:
+				c.partial.add(p[:n])
 			}
 		case wire.Offer:
+			c.decide(item.Size)
 		case wire.Accepted:
 			c.proven()
+			if c.current.size() == 0 { // no byte of it is to be written
+				c.current.sent = true
+				c.sent(&c.current)
+			}
 		case wire.Deferred:
 			c.proven()
 			c.stats.Conflicts++
 		case wire.Refused:
 			c.proven()
-			c.refused(&TooLargeError{Size: len(c.current.body), Peer: true})
+			c.refused(&TooLargeError{Size: c.current.size(), Peer: true})
+		}
+		if c.end.state == over { // it may have ended while the application was asked
+			return
 		}
 		p = p[n:]
 	}
 }
 
-// completeEmpty completes a message of 0 bytes whose OK is being composed, if it
-// is due: no byte will come to wake the reader (R3).
+// completeEmpty completes a message of 0 bytes whose OK is written, if it is
+// due: no byte may come to wake the reader (R3). It would be too early while the
+// peer may never see the OK, and send the message again to somebody else.
 func (c *Conn) completeEmpty() {
 	if left, ok := c.ledger.Receiving(); ok && left == 0 && c.ledger.PayloadNext() {
 		c.parse(nil)
@@ -117,10 +208,15 @@ func (c *Conn) completeEmpty() {
 }
 
 // deliver puts a message into the Inbox, or holds it until there is room: the
-// writer waits for that, and no further offer is accepted meanwhile.
+// writer waits for that, and no further offer is accepted meanwhile. What has to
+// be decoded first is the writer's as well.
 func (c *Conn) deliver(msg []byte) {
-	c.stats.MessagesReceived++
-	c.stats.BytesReceived += uint64(len(msg))
+	c.count(uint32(len(msg)))
+	if c.transforms != nil {
+		c.held, c.holding, c.encoded = msg, true, true
+		c.wakeWriter()
+		return
+	}
 	select {
 	case c.inbox <- msg:
 	default:
@@ -129,15 +225,18 @@ func (c *Conn) deliver(msg []byte) {
 	}
 }
 
-// verdict decides on the peer's offer: there is room while nothing is held.
+// verdict decides on the peer's offer: there is room while nothing is held, and
+// always for what is streamed.
 func (c *Conn) verdict() wire.Verdict {
 	size, ok := c.ledger.PeerOffer()
 	switch {
-	case !ok:
+	case !ok || c.deciding:
 		return wire.Hold
-	case size > c.opts.MaxMessage:
+	case c.placement.Refuse, c.placement.Writer == nil && size > c.opts.MaxMessage:
 		return wire.Refuse
-	case c.holding, c.end.peerEnded, c.end.state != open && c.drained():
+	case c.end.peerEnded, c.end.state != open && c.drained():
+		return wire.Hold
+	case c.placement.Writer == nil && c.holding:
 		return wire.Hold
 	}
 	return wire.Accept
@@ -161,13 +260,13 @@ func (c *Conn) readFailed(err error) {
 		return
 	}
 	c.end.byPeer = true
-	if c.end.writeErr == nil && (c.writing || c.ledger.Owing()) {
+	if c.end.writeErr == nil && (c.writing || c.streaming || c.owing()) {
 		// The peer has ended its side only, perhaps: what is on its way, and
 		// what it accepted, is still written to it.
 		c.end.peerEnded = true
-		if c.ledger.Owing() {
+		if c.owing() {
 			c.end.owed = fmt.Errorf("the peer ended its stream before the %d bytes that it had accepted were written: %w",
-				len(c.current.body), io.ErrUnexpectedEOF)
+				c.current.size(), io.ErrUnexpectedEOF)
 		}
 		c.stopTaking(nil)
 		c.flush(false)
@@ -183,6 +282,6 @@ func (c *Conn) readFailed(err error) {
 	case c.end.writeErr != nil:
 		c.terminate(c.broken(c.end.writeErr))
 	default:
-		c.terminate(unfinished)
+		c.terminate(fmt.Errorf("the peer ended the stream: %w", unfinished))
 	}
 }

@@ -20,19 +20,33 @@ import (
 // also matches [ErrInDoubt], which means that it was already on its way and
 // may still arrive.
 func (c *Conn) Send(ctx context.Context, msg []byte) error {
-	if ctx.Err() != nil {
-		return c.notSent(len(msg), context.Cause(ctx))
-	}
-	if uint64(len(msg)) > wire.MaxSize {
-		return c.notSent(len(msg), &TooLargeError{Size: len(msg)})
-	}
 	s := c.newSending(msg)
-	c.mu.Lock()
-	if c.end.state != open {
-		err := c.notSent(len(msg), c.closedReason())
-		c.mu.Unlock()
+	if err := c.enqueue(ctx, s); err != nil {
 		c.recycle(s)
 		return err
+	}
+	select {
+	case err := <-s.result:
+		c.recycle(s)
+		return err
+	case <-ctx.Done():
+	}
+	return c.cancelSend(ctx, s)
+}
+
+// enqueue gives s its turn, if it can be sent at all.
+func (c *Conn) enqueue(ctx context.Context, s *sending) error {
+	m := outgoing{body: s.msg, send: s}
+	if ctx.Err() != nil {
+		return c.notSent(&m, context.Cause(ctx))
+	}
+	if m.size() > wire.MaxSize {
+		return c.notSent(&m, &TooLargeError{Size: m.size()})
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	if c.end.state != open {
+		return c.notSent(&m, c.closedReason())
 	}
 	c.queue.push(s)
 	if c.fetching {
@@ -41,15 +55,7 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 		c.queue.admit(c.outboxMark())
 		c.flush(false)
 	}
-	c.unlock()
-
-	select {
-	case err := <-s.result:
-		c.recycle(s)
-		return err
-	case <-ctx.Done():
-	}
-	return c.cancelSend(ctx, s)
+	return nil
 }
 
 // cancelSend ends a Send whose context ended.
@@ -62,17 +68,22 @@ func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 		return err
 	default:
 	}
-	err := c.notSent(len(s.msg), context.Cause(ctx))
+	err := c.notSent(&outgoing{body: s.msg, send: s}, context.Cause(ctx))
 	if s.queued {
-		c.queue.remove(s)
+		c.dequeue(s)
 		c.recycle(s)
-		if c.end.state == draining {
-			c.wakeWriter() // this may have been the last one to wait for
-		}
 		return err
 	}
 	s.abandoned = true // its message is the connection's now
 	return fmt.Errorf("%w: %w", ErrInDoubt, err)
+}
+
+// dequeue takes back a Send that has not had its turn.
+func (c *Conn) dequeue(s *sending) {
+	c.queue.remove(s)
+	if c.end.state == draining {
+		c.wakeWriter() // this may have been the last one to wait for
+	}
 }
 
 // outboxMark counts the messages that were sent to the Outbox before now.
@@ -86,8 +97,32 @@ func (c *Conn) outboxMark() uint64 {
 // outgoing is a message on its way out.
 type outgoing struct {
 	active bool
-	body   []byte
+	sent   bool   // it is empty, and complete with the peer's OK
+	ready  bool   // wire is what goes out, as there are transforms
+	body   []byte // as it was given to us
+	wire   []byte
 	send   *sending // nil for a message of the Outbox
+}
+
+// payload is what goes out.
+func (m *outgoing) payload() []byte {
+	if m.ready {
+		return m.wire
+	}
+	return m.body
+}
+
+// streams reports whether a SendFrom writes the payload itself.
+func (m *outgoing) streams() bool {
+	return m.send != nil && m.send.streamingOut != nil && m.send.size > 0
+}
+
+// size is what is offered.
+func (m *outgoing) size() int64 {
+	if m.streams() {
+		return m.send.size
+	}
+	return int64(len(m.payload()))
 }
 
 // report tells a waiting Send how its message fared. It reports whether there
@@ -110,6 +145,8 @@ type sending struct {
 	queued     bool
 	abandoned  bool
 	prev, next *sending
+
+	*streamingOut // of a SendFrom, else nil
 }
 
 // newSending reuses the last one that is through. A pool for all connections
@@ -207,11 +244,11 @@ func (c *Conn) pick() bool {
 		default:
 			return false
 		}
-		if n := len(c.current.body); uint64(n) > wire.MaxSize {
+		if n := c.current.size(); n > wire.MaxSize {
 			c.refused(&TooLargeError{Size: n})
 		}
 	}
-	return true
+	return !c.toEncode()
 }
 
 // receiveOutbox takes a message that the Outbox has now, for whoever composes
@@ -244,13 +281,14 @@ func (c *Conn) take(m *outgoing, msg []byte, ok bool) bool {
 	return true
 }
 
-// refused is the fate of the current message: too large, for the peer or for
-// the protocol.
-func (c *Conn) refused(reason *TooLargeError) {
+// refused is the fate of the current message: it is too large, for the peer or
+// for the protocol, or can't be encoded.
+func (c *Conn) refused(reason error) {
 	m := c.current
 	c.current = outgoing{}
 	c.stats.Refused++
-	if m.report(c.notSent(len(m.body), reason)) {
+	c.reclaim(&m)
+	if m.report(c.notSent(&m, reason)) {
 		return
 	}
 	c.end.unsent = append(c.end.unsent, m.body)

@@ -3,45 +3,28 @@ package conn_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/conn"
 	"github.com/tinyproto-go/tinyproto/internal/leaktest"
+	"github.com/tinyproto-go/tinyproto/internal/testcert"
 )
-
-// certificate is a fresh one, signed by itself, that no test checks.
-func certificate(t testing.TB) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
 
 // tlsOver returns the two ends of a TLS connection over x and y. The hello of
 // conn.New does the handshake.
 func tlsOver(t testing.TB, x, y net.Conn) (*tls.Conn, *tls.Conn) {
 	t.Helper()
-	return tls.Client(x, &tls.Config{InsecureSkipVerify: true}),
-		tls.Server(y, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+	authority := testcert.New("authority")
+	return tls.Client(x, &tls.Config{ServerName: "server", RootCAs: authority.Pool()}),
+		tls.Server(y, &tls.Config{Certificates: []tls.Certificate{authority.Server("server")}})
 }
 
 func tlsPair(t testing.TB) (net.Conn, net.Conn) {
@@ -198,5 +181,108 @@ func TestACleanEndOverTLSIsClean(t *testing.T) {
 		if err := c.Shutdown(context.Background()); err != nil {
 			t.Errorf("Shutdown returned %v", err)
 		}
+	}
+}
+
+func TestTLSTellsWhatWasAgreedOn(t *testing.T) {
+	authority := testcert.New("authority")
+	x, y := tcpPair(t)
+	server := tls.Server(y, &tls.Config{
+		Certificates: []tls.Certificate{authority.Server("server")},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    authority.Pool(),
+		NextProtos:   []string{"tinyproto"},
+	})
+	client := tls.Client(x, &tls.Config{
+		ServerName:   "server",
+		RootCAs:      authority.Pool(),
+		Certificates: []tls.Certificate{authority.Client("ada")},
+		NextProtos:   []string{"tinyproto"},
+	})
+	closes := 0
+	a, b := joinBounded(t, client, around{server, &closes}, nil, nil)
+	for name, state := range map[string]*tls.ConnectionState{"server": a.TLS(), "ada": b.TLS()} {
+		if state == nil {
+			t.Errorf("TLS returned nil at the peer of %s", name)
+			continue
+		}
+		if !state.HandshakeComplete || state.NegotiatedProtocol != "tinyproto" ||
+			len(state.VerifiedChains) == 0 || state.PeerCertificates[0].Subject.CommonName != name {
+			t.Errorf("TLS of the peer of %s returned %+v", name, state)
+		}
+	}
+	a.Close()
+	b.Close()
+	if a.TLS() == nil || b.TLS() == nil {
+		t.Error("TLS returned nil after the end")
+	}
+	if closes == 0 {
+		t.Error("what is around the tls.Conn was not closed")
+	}
+}
+
+func TestTLSOfAPlainConnectionIsNil(t *testing.T) {
+	x, y := tcpPair(t)
+	a, b := joinBounded(t, x, y, nil, nil)
+	if a.TLS() != nil || b.TLS() != nil {
+		t.Errorf("TLS returned %v and %v", a.TLS(), b.TLS())
+	}
+}
+
+// around is a transport around another, that counts how often it is closed.
+type around struct {
+	net.Conn
+	closes *int
+}
+
+func (a around) NetConn() net.Conn { return a.Conn }
+
+func (a around) Close() error {
+	*a.closes++
+	return a.Conn.Close()
+}
+
+func TestWhatATransportStandsOnIsFoundThroughAllLayers(t *testing.T) {
+	x, y := memPair(t, 1<<10)
+	var keepAlive net.KeepAliveConfig
+	closes := 0
+	a, b := tlsOver(t, around{around{probed{x, &keepAlive}, &closes}, &closes}, y)
+	one, other := joinBounded(t, around{a, &closes}, b, &conn.Options{KeepAlive: time.Minute}, nil)
+	if !keepAlive.Enable || keepAlive.Idle != time.Minute {
+		t.Errorf("keep-alive is %+v", keepAlive)
+	}
+	one.Close()
+	if closes < 2 {
+		t.Errorf("of three layers %d were closed", closes)
+	}
+	<-other.Done()
+}
+
+// tls.Conn.Close would write to a peer that does not read for 5 s.
+func TestClosingWhatIsAroundTLSDoesNotWaitEither(t *testing.T) {
+	leaktest.Check(t)
+	synctest.Test(t, func(t *testing.T) {
+		x, y := memPair(t, 0)
+		nc, peer := tlsOver(t, x, y)
+		closes := 0
+		s := newStage(t, around{nc, &closes}, peer, conn.Options{})
+		start := time.Now()
+		s.c.Close()
+		if took := time.Since(start); took > 0 || closes == 0 {
+			t.Errorf("Close took %v, and closed the outermost layer %d times", took, closes)
+		}
+	})
+}
+
+func TestAnEndInsideAMessageResetsTheConnectionBelowTLS(t *testing.T) {
+	x, y := tcpPair(t)
+	closes := 0
+	nc, peer := tlsOver(t, around{x, &closes}, y)
+	s := newStage(t, nc, peer, conn.Options{})
+	s.peer.says(offerOf(100)...)
+	s.peer.hears(ok)
+	s.c.Close()
+	if _, err := s.peer.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the peer reads %v, expected a reset", err)
 	}
 }

@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -29,31 +28,48 @@ func halfClose(nc net.Conn) error {
 	return errors.ErrUnsupported
 }
 
-// closeNow closes without a farewell: tls.Conn.Close may spend 5 s on its own.
-func closeNow(nc net.Conn) {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
+// below returns what nc stands on, if it tells: a tls.Conn does, and whatever
+// else has a method NetConn.
+func below(nc net.Conn) (net.Conn, bool) {
+	if w, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if under := w.NetConn(); under != nil {
+			return under, true
+		}
 	}
-	nc.Close()
+	return nil, false
+}
+
+// bottom returns what nc stands on in the end: nc itself, if on nothing.
+func bottom(nc net.Conn) net.Conn {
+	for {
+		under, ok := below(nc)
+		if !ok {
+			return nc
+		}
+		nc = under
+	}
+}
+
+// closeNow closes without a farewell: tls.Conn.Close may spend 5 s on its own,
+// but not when the transport below it is closed already.
+func closeNow(nc net.Conn) {
+	if _, ok := below(nc); ok {
+		bottom(nc).Close()
+	}
+	nc.Close() // what is around a transport may have to know, as a listener that counts
 }
 
 // resetOnClose makes the close of a TCP connection a reset, which the peer can't
-// take for a clean end.
-func resetOnClose(nc net.Conn) {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	if t, ok := nc.(*net.TCPConn); ok {
-		t.SetLinger(0)
-	}
+// take for a clean end, and that of any transport that knows of it. It reports
+// whether this one does.
+func resetOnClose(nc net.Conn) bool {
+	t, ok := bottom(nc).(interface{ SetLinger(sec int) error })
+	return ok && t.SetLinger(0) == nil
 }
 
 // setKeepAlive sets the period of TCP keep-alive where there is such a thing.
 func setKeepAlive(nc net.Conn, period time.Duration) {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	ka, ok := nc.(interface {
+	ka, ok := bottom(nc).(interface {
 		SetKeepAliveConfig(net.KeepAliveConfig) error
 	})
 	if !ok {

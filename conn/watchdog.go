@@ -16,6 +16,7 @@ type watchdog struct {
 	at    time.Time // when timer fires; zero if it is not set
 
 	read        time.Time // when bytes of the peer last came, or our OK was written
+	busy        bool      // the reader is in the application's code
 	offered     time.Time // when our last offer was written
 	blocked     time.Time // since when the writer waits for the transport; zero if it doesn't
 	interrupted bool      // the writer was woken to see whether it makes progress
@@ -64,8 +65,8 @@ func (c *Conn) checkClock() {
 	}
 	// What the ledger has, but not the peer yet, the peer can't be late with.
 	_, offering := c.ledger.Offering()
-	offering = offering && !c.out.offers
-	inside := c.ledger.InsideItem() && !c.out.accepts
+	offering = offering && !c.out.offers && !w.busy
+	inside := c.ledger.InsideItem() && !c.out.accepts && !w.busy
 	switch {
 	case c.end.state == over:
 	case passed(w.linger, lingerTime):
@@ -102,8 +103,14 @@ func (c *Conn) unfinished() error {
 		if behind, ok := err.(*wire.IncompleteError); ok {
 			state = *behind
 		}
-		state.Unanswered, state.Owed, state.Offered = false, true, uint32(len(c.finishing.body))
+		state.Unanswered, state.Owed, state.Offered = false, true, uint32(c.finishing.size())
 		return &state
+	}
+	if incomplete, ok := err.(*wire.IncompleteError); ok && c.current.sent {
+		incomplete.Owed = false // it has no bytes
+		if *incomplete == (wire.IncompleteError{}) {
+			return nil
+		}
 	}
 	if err == io.EOF {
 		return nil

@@ -14,11 +14,11 @@ import (
 // transport. Any other caller writes what a socket takes at once, and leaves
 // the rest to the writer.
 func (c *Conn) flush(isWriter bool) {
-	if c.writing && !(isWriter && c.handed) {
+	if c.streaming || c.writing && !(isWriter && c.handed) {
 		return
 	}
 	c.writing, c.handed = true, false
-	for c.end.state != over {
+	for c.end.state != over && !c.streaming {
 		if len(c.out.rest) == 0 && !c.compose() {
 			break
 		}
@@ -32,13 +32,23 @@ func (c *Conn) flush(isWriter bool) {
 			err = c.writeWaiting()
 		}
 		c.written(err)
+		if isWriter && c.emptied != nil {
+			break // to tell the application, before the next write takes its time
+		}
 	}
 	c.writing = false
+	if !isWriter && c.emptied != nil {
+		c.wakeWriter()
+	}
 	switch {
 	case c.end.state == over:
-		c.settle()
+		if !c.encoding {
+			c.settle()
+		}
 		c.finish()
-	case isWriter:
+	case isWriter, c.streaming:
+	case c.toEncode():
+		c.wakeWriter()
 	case c.end.state == draining:
 		c.wakeWriter() // to end what is drained
 	case c.outboxUsed && !c.current.active && (!c.fetching || c.queue.head != nil):
@@ -80,8 +90,11 @@ func (c *Conn) compose() bool {
 		case wire.WriteOK:
 			b.signal(wire.OK)
 			size, _ := c.ledger.Receiving()
-			c.partial.start(size)
-			c.completeEmpty()
+			c.begin(size)
+			if size == 0 {
+				b.completes = true
+				return c.composed() // and nothing behind it, that might take its time
+			}
 		case wire.WriteConflict:
 			b.signal(wire.Conflict)
 			c.stats.Conflicts++
@@ -90,16 +103,30 @@ func (c *Conn) compose() bool {
 			c.stats.PeerRefused++
 		case wire.WritePayload:
 			c.finishing, c.current = c.current, outgoing{}
-			b.payload(c.finishing.body)
+			if c.finishing.sent {
+				c.finishing = outgoing{}
+				c.noted.Signal()
+				continue
+			}
+			if c.finishing.streams() {
+				return c.composed() // and nothing behind it
+			}
+			b.payload(c.finishing.payload())
 		}
 	}
 	if c.ledger.MayOffer() && !c.end.peerEnded && c.pick() {
 		c.steps++
-		size := uint32(len(c.current.body))
+		size := uint32(c.current.size())
 		b.size(size)
 		c.ledger.Offer(size)
 	}
-	if b.headLen+b.tailLen == 0 && !b.hasBody {
+	return c.composed()
+}
+
+// composed readies out to be written. It reports whether there is anything to do.
+func (c *Conn) composed() bool {
+	b := &c.out
+	if b.headLen+b.tailLen == 0 && !b.hasBody && !c.finishing.streams() {
 		return false
 	}
 	b.answers = c.answers
@@ -134,24 +161,46 @@ func (c *Conn) written(err error) {
 		c.watch.offered = now
 		c.watch.look(c, now, c.opts.AnswerTimeout)
 	}
+	begun := c.finishing.streams() && err == nil
+	completes := c.out.completes && err == nil
 	if c.finishing.active && c.out.bodyOut() {
 		m := c.finishing
 		c.finishing = outgoing{}
-		c.stats.MessagesSent++
-		c.stats.BytesSent += uint64(len(m.body))
-		// The answer to an offer behind it may have overtaken the write's return.
-		c.end.inDoubt, c.end.inDoubtSize = len(m.body) > 0 && c.answers == c.out.answers, len(m.body)
-		m.report(nil)
+		c.sent(&m)
 	}
 	c.out.reset()
+	if completes && c.end.state != over {
+		c.completeEmpty()
+	}
 	switch {
 	case c.end.state == over:
-		return
 	case err != nil:
 		c.writeFailed(err)
-		return
+	case begun:
+		c.streaming, c.finishing.send.begun = true, true
+		c.finishing.send.turn <- struct{}{}
+	default:
+		c.served()
 	}
-	if c.end.peerEnded && !c.ledger.Owing() {
+}
+
+// sent notes that a message is wholly written.
+func (c *Conn) sent(m *outgoing) {
+	c.stats.MessagesSent++
+	c.stats.BytesSent += uint64(m.size())
+	// The answer to an offer behind it may have overtaken the write's return.
+	c.end.inDoubt = m.sent || c.answers == c.out.answers
+	c.end.inDoubtSize = m.size()
+	c.reclaim(m)
+	m.report(nil)
+}
+
+// owing reports whether the peer accepted bytes that were not written.
+func (c *Conn) owing() bool { return c.ledger.Owing() && !c.current.sent }
+
+// served ends the connection if the peer has ended, and now has all that it accepted.
+func (c *Conn) served() {
+	if c.end.peerEnded && !c.owing() {
 		c.terminate(cmp.Or(c.unfinished(), c.end.owed))
 	}
 }

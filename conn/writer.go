@@ -1,6 +1,9 @@
 package conn
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // wakeWriter has the writer look at the state, and starts it if there is none:
 // a connection that only ever sends and receives small messages needs none.
@@ -11,7 +14,7 @@ func (c *Conn) wakeWriter() {
 		case c.wake <- struct{}{}:
 		default:
 		}
-	case c.end.state != over || c.holding:
+	case c.end.state != over || c.holding || c.emptied != nil:
 		c.hasWriter = true
 		c.live++
 		go c.write() // ends when the connection is over and nothing is held for the Inbox
@@ -24,8 +27,13 @@ func (c *Conn) wakeWriter() {
 func (c *Conn) write() {
 	c.mu.Lock()
 	defer c.leave()
+	defer c.breakOffEmpty()
 	for {
+		c.complete()
 		c.flush(true)
+		if c.emptied != nil || c.encode() || c.decode() {
+			continue
+		}
 		c.halfClose()
 		if c.end.state == over && (!c.holding || c.end.abandoned) {
 			return
@@ -59,26 +67,39 @@ func (c *Conn) write() {
 // progress. mu is held on entry and on return.
 func (c *Conn) writeWaiting() error {
 	for len(c.out.rest) > 0 {
-		c.watch.blocked = time.Now()
-		c.watch.look(c, c.watch.blocked, c.opts.StallTimeout)
-		c.mu.Unlock()
-		n, err := c.writeSome()
-		c.mu.Lock()
-		c.watch.blocked = time.Time{}
-		interrupted := c.watch.interrupted
-		if interrupted {
-			c.watch.interrupted = false
-			c.nc.SetWriteDeadline(time.Time{})
-		}
-		switch {
-		case err == nil:
-		case !isTimeout(err):
+		if _, err := c.watched(nil); err != nil {
 			return err
-		case !interrupted || n == 0: // not interrupted: TLS, which an interruption has spoilt
-			return &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
 		}
 	}
 	return nil
+}
+
+// watched writes a piece, of file if it is set and else of out, and returns
+// how much that was. It fails if the peer takes nothing for the stall timeout.
+// mu is held on entry and on return.
+func (c *Conn) watched(file *io.LimitedReader) (n int64, err error) {
+	c.watch.blocked = time.Now()
+	c.watch.look(c, c.watch.blocked, c.opts.StallTimeout)
+	c.mu.Unlock()
+	if file != nil {
+		n, err = c.nc.(io.ReaderFrom).ReadFrom(file)
+	} else {
+		n, err = c.writeSome()
+	}
+	c.mu.Lock()
+	c.watch.blocked = time.Time{}
+	interrupted := c.watch.interrupted
+	if interrupted {
+		c.watch.interrupted = false
+		c.nc.SetWriteDeadline(time.Time{})
+	}
+	switch {
+	case err == nil || !isTimeout(err):
+		return n, err
+	case !interrupted || n == 0: // not interrupted: TLS, which an interruption has spoilt
+		return n, &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
+	}
+	return n, nil
 }
 
 // pieceSize is how much is written at a time to a transport that may not

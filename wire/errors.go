@@ -107,7 +107,14 @@ func (e *HelloError) Error() string {
 	case Error:
 		return "hello refused with 0x00: the server turned us away, probably at its connection limit"
 	}
-	return fmt.Sprintf("the peer does not speak tinyproto: its first byte is %v, expected %v", Signal(e.Seen), OK)
+	hint := ""
+	switch e.Seen { // the types of TLS records: only a server begins with an alert
+	case 0x15:
+		hint = ": that looks like TLS: the server expects TLS"
+	case 0x16:
+		hint = ": that looks like a TLS handshake, and this end speaks plain tinyproto"
+	}
+	return fmt.Sprintf("the peer does not speak tinyproto: its first byte is %v, expected %v%s", Signal(e.Seen), OK, hint)
 }
 
 // Is reports whether the byte means what target says.

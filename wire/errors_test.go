@@ -231,6 +231,26 @@ func TestCheckHelloKnowsEveryByte(t *testing.T) {
 	}
 }
 
+func TestAHelloThatLooksLikeTLSSaysSo(t *testing.T) {
+	for _, tt := range []struct {
+		seen byte
+		want string
+	}{
+		{0x14, "the peer does not speak tinyproto: its first byte is 0x14, expected 0xff (OK)"},
+		{0x15, "the peer does not speak tinyproto: its first byte is 0x15, expected 0xff (OK): that looks like TLS: the server expects TLS"},
+		{0x16, "the peer does not speak tinyproto: its first byte is 0x16, expected 0xff (OK): that looks like a TLS handshake, and this end speaks plain tinyproto"},
+		{0x17, "the peer does not speak tinyproto: its first byte is 0x17, expected 0xff (OK)"},
+	} {
+		err := wire.CheckHello(tt.seen)
+		if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+			t.Errorf("error (-want +got):\n%s", diff)
+		}
+		if !errors.Is(err, wire.ErrNotTinyproto) {
+			t.Errorf("%v does not match ErrNotTinyproto", err)
+		}
+	}
+}
+
 func TestAnIncompleteEndSaysWhatIsMissing(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

@@ -1,0 +1,162 @@
+package conn_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/tinyproto-go/tinyproto/conn"
+)
+
+// The files of the test, in the directory that its child works in.
+const (
+	copySource = "source"
+	copyTarget = "target"
+)
+
+// plain hides that a file is one.
+type plain struct{ io.ReadWriter }
+
+// copySize is the size of the message: less is enough to see that it fails.
+const copySize, copySizeToFail = 64 << 20, 1 << 20
+
+// From a file to a TCP connection, and from there into a file, the kernel
+// copies: in a process that can't move more than 64 bytes at a time by itself,
+// 64 MiB arrive. And without files they do not, so this can fail.
+func TestNoPayloadByteOfAFileEntersTheProgram(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		reader func(*os.File) io.Reader
+		writer func(*os.File) io.Writer
+		size   int
+		fails  bool
+	}{
+		{"from file to file", func(f *os.File) io.Reader { return f }, func(f *os.File) io.Writer { return f }, copySize, false},
+		{"from something else", func(f *os.File) io.Reader { return plain{f} }, func(f *os.File) io.Writer { return f }, copySizeToFail, true},
+		{"into something else", func(f *os.File) io.Reader { return f }, func(f *os.File) io.Writer { return plain{f} }, copySizeToFail, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, child := copyDir(t, c.size)
+			if !inChild(t, child) {
+				checkCopied(t, dir, c.size, !c.fails)
+				return
+			}
+			source, target := copyFiles(t)
+			x, y := tcpPair(t)
+			forbidCopying(t)
+			checkForbidden(t)
+			arrived := make(chan error, 1)
+			a, _ := joinBounded(t, x, y, nil, &conn.Options{Accept: func(uint32) conn.Placement {
+				return conn.Placement{Writer: c.writer(target), Done: func(_ int64, err error) { arrived <- err }}
+			}})
+			err := a.SendFrom(t.Context(), c.reader(source), int64(c.size))
+			if err == nil {
+				err = <-arrived
+			}
+			if (err != nil) != c.fails {
+				t.Errorf("the message: %v; expected that it fails: %t", err, c.fails)
+			}
+		})
+	}
+}
+
+// From a Unix socket into a file as well: here the sender is the process outside.
+func TestNoPayloadByteFromAUnixSocketIntoAFileEntersTheProgram(t *testing.T) {
+	dir, child := copyDir(t, copySize)
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+	defer ours.Close()
+	sent := make(chan error, 1)
+	if os.Getenv(childVariable) == "" {
+		go func() { // ends with the message, or with the child
+			nc, err := net.FileConn(ours)
+			if err != nil {
+				sent <- err
+				return
+			}
+			defer nc.Close()
+			c, err := conn.New(t.Context(), nc, nil)
+			if err == nil {
+				err = c.SendFrom(t.Context(), bytes.NewReader(content(copySize)), copySize)
+			}
+			if err == nil {
+				err = c.Shutdown(t.Context())
+			}
+			sent <- err
+		}()
+	}
+	if !inChild(t, child, func(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{theirs} }) {
+		theirs.Close()
+		if err := <-sent; err != nil {
+			t.Errorf("the sender: %v", err)
+		}
+		checkCopied(t, dir, copySize, true)
+		return
+	}
+	theirs.Close()
+	_, target := copyFiles(t)
+	nc, err := net.FileConn(os.NewFile(3, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forbidCopying(t)
+	checkForbidden(t)
+	arrived := make(chan error, 1)
+	c, err := conn.New(t.Context(), nc, &conn.Options{Accept: func(uint32) conn.Placement {
+		return conn.Placement{Writer: target, Done: func(_ int64, err error) { arrived <- err }}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := <-arrived; err != nil {
+		t.Errorf("the message: %v", err)
+	}
+	if err := c.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// copyDir makes a directory with the source, and has the child work there.
+func copyDir(t testing.TB, size int) (dir string, prepare func(*exec.Cmd)) {
+	t.Helper()
+	dir = t.TempDir()
+	if os.Getenv(childVariable) == "" {
+		if err := os.WriteFile(filepath.Join(dir, copySource), content(size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, func(cmd *exec.Cmd) { cmd.Dir = dir }
+}
+
+func copyFiles(t testing.TB) (source, target *os.File) {
+	t.Helper()
+	source, err := os.Open(copySource)
+	target, err2 := os.Create(copyTarget)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { source.Close(); target.Close() })
+	return source, target
+}
+
+// checkCopied compares the target with the source.
+func checkCopied(t testing.TB, dir string, size int, want bool) {
+	t.Helper()
+	got, err := os.ReadFile(filepath.Join(dir, copyTarget))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if copied := bytes.Equal(got, content(size)); copied != want {
+		t.Errorf("the target, of %d bytes, is like the source: %t, expected %t", len(got), copied, want)
+	}
+}

@@ -1,0 +1,118 @@
+package conn_test
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// copyLimit is how many bytes a read or a write may move after forbidCopying:
+// enough for signals and sizes.
+const copyLimit = 64
+
+// forbidCopying has the kernel fail with EIO, in this process and from now on,
+// whatever could copy a payload through the program: reads and writes of more
+// than copyLimit bytes, and vectored ones. What goes to the standard streams is
+// none of it.
+func forbidCopying(t testing.TB) {
+	t.Helper()
+	arch, ok := seccompArchs[runtime.GOARCH]
+	if !ok {
+		t.Fatalf("the numbers of seccomp on %s are not known to this test", runtime.GOARCH)
+	}
+	filter := copyFilter(arch.audit)
+	program := syscall.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const setNoNewPrivs, setModeFilter, allThreads = 38, 1, 1
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, setNoNewPrivs, 1, 0, 0, 0, 0); errno != 0 {
+		t.Fatalf("this process can't give up new privileges, which a seccomp filter needs: %v", errno)
+	}
+	failed, _, errno := syscall.RawSyscall(arch.seccomp, setModeFilter, allThreads, uintptr(unsafe.Pointer(&program)))
+	if errno != 0 || failed != 0 {
+		t.Fatalf("a seccomp filter can't be installed here, so this test can't count what is copied: %v, thread %d", errno, failed)
+	}
+}
+
+// seccompArchs are the number of the system call, and what the kernel calls the
+// architecture.
+var seccompArchs = map[string]struct {
+	seccomp uintptr
+	audit   uint32
+}{
+	"amd64":   {317, 0xc000003e},
+	"arm64":   {277, 0xc00000b7},
+	"riscv64": {277, 0xc00000f3},
+	"loong64": {277, 0xc0000102},
+}
+
+// copyFilter is a program of the kernel's packet filter.
+func copyFilter(audit uint32) []syscall.SockFilter {
+	const (
+		load        = syscall.BPF_LD | syscall.BPF_W | syscall.BPF_ABS
+		ifEqual     = syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K
+		ifAbove     = syscall.BPF_JMP | syscall.BPF_JGT | syscall.BPF_K
+		give        = syscall.BPF_RET | syscall.BPF_K
+		allow       = 0x7fff0000
+		fail        = 0x00050000 | uint32(syscall.EIO)
+		atNumber    = 0
+		atArch      = 4
+		atFile      = 16      // the low half of the first argument
+		atLength    = 16 + 16 // that of the third
+		atLengthTop = atLength + 4
+	)
+	forbidden := []uint32{
+		syscall.SYS_READV, syscall.SYS_WRITEV, syscall.SYS_PREADV, syscall.SYS_PWRITEV, syscall.SYS_RECVMSG, syscall.SYS_SENDMSG,
+	}
+	limited := []uint32{
+		syscall.SYS_READ, syscall.SYS_WRITE, syscall.SYS_PREAD64, syscall.SYS_PWRITE64, syscall.SYS_RECVFROM, syscall.SYS_SENDTO,
+	}
+	// The end of the program, which all before it jumps to.
+	end := []syscall.SockFilter{
+		{Code: load, K: atFile},
+		{Code: ifAbove, K: 2, Jf: 4}, // else allow
+		{Code: load, K: atLengthTop},
+		{Code: ifEqual, K: 0, Jf: 3}, // else fail
+		{Code: load, K: atLength},
+		{Code: ifAbove, K: copyLimit, Jt: 1}, // fail
+		{Code: give, K: allow},
+		{Code: give, K: fail},
+	}
+	program := []syscall.SockFilter{
+		{Code: load, K: atArch},
+		{Code: ifEqual, K: audit, Jf: uint8(1 + len(forbidden) + len(limited) + 1 + len(end) - 1)},
+		{Code: load, K: atNumber},
+	}
+	toEnd := len(forbidden) + len(limited) + 1
+	for i, number := range forbidden {
+		program = append(program, syscall.SockFilter{Code: ifEqual, K: number, Jt: uint8(toEnd - i - 1 + len(end) - 1)})
+	}
+	for i, number := range limited {
+		program = append(program, syscall.SockFilter{Code: ifEqual, K: number, Jt: uint8(toEnd - len(forbidden) - i - 1)})
+	}
+	return append(append(program, syscall.SockFilter{Code: give, K: allow}), end...)
+}
+
+// checkForbidden asserts that the filter does what it is for.
+func checkForbidden(t testing.TB) {
+	t.Helper()
+	var pipe [2]int
+	if err := syscall.Pipe(pipe[:]); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(pipe[0])
+	defer syscall.Close(pipe[1])
+	for _, c := range []struct {
+		length int
+		want   error
+	}{
+		{copyLimit, nil},
+		{copyLimit + 1, syscall.EIO},
+	} {
+		if _, err := syscall.Write(pipe[1], make([]byte, c.length)); fmt.Sprint(err) != fmt.Sprint(c.want) {
+			t.Fatalf("a write of %d bytes: %v, expected %v", c.length, err, c.want)
+		}
+	}
+}

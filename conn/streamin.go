@@ -1,0 +1,217 @@
+package conn
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// streamingIn is a message that goes to a Writer as it arrives. It is guarded
+// by Conn.mu.
+type streamingIn struct {
+	active bool
+	Placement
+	size  uint32
+	moved int64
+	err   error     // the first of a Write: the rest is dropped
+	via   *splicing // where the operating system copies
+}
+
+// streamBuffer is how much of a streamed message is in memory, at either end.
+const streamBuffer = 64 << 10
+
+var streamBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }}
+
+// giveBack gives back what was borrowed; nil is nothing.
+func giveBack(buffer *[streamBuffer]byte) {
+	if buffer != nil {
+		streamBuffers.Put(buffer)
+	}
+}
+
+// call runs code of the application that may take as long as it likes: whoever
+// ends the connection need not wait for it, and may be it.
+func (c *Conn) call(f func()) {
+	c.calling++
+	defer func() { c.calling-- }()
+	c.finish()
+	c.unlocked(f)
+}
+
+// unlocked runs code of the application. mu is held on entry and on return, but
+// not meanwhile: the connection may end, and even be gone when it returns. It
+// ends if f exits its goroutine.
+func (c *Conn) unlocked(f func()) {
+	returned := false
+	defer func() {
+		c.mu.Lock()
+		if !returned {
+			c.terminate(errExited)
+		}
+	}()
+	c.unlock()
+	f()
+	returned = true
+}
+
+var errExited = errors.New("a callback of the application exited the connection's goroutine")
+
+// callReading is call for the reader, which sees nothing of the peer meanwhile.
+func (c *Conn) callReading(f func()) {
+	c.watch.busy = true
+	c.call(f)
+	c.watch.busy = false
+	c.watch.read = time.Now()
+	if _, offering := c.ledger.Offering(); offering {
+		c.watch.offered = c.watch.read
+		c.watch.look(c, c.watch.offered, c.opts.AnswerTimeout)
+	}
+}
+
+// decide asks what becomes of the peer's offer. The reader calls it, or New.
+func (c *Conn) decide(size uint32) {
+	c.deciding, c.placement, c.placed = true, Placement{}, size
+	defer func() { c.deciding = false }()
+	c.complete()
+	for c.emptying && c.end.state != over {
+		c.noted.Wait()
+	}
+	if c.accept == nil || c.end.state == over {
+		return
+	}
+	accept := c.accept
+	var p Placement
+	c.callReading(func() { p = accept(size) })
+	switch {
+	case p.Refuse:
+		c.placement.Refuse = true
+	case p.Writer == nil:
+	case len(c.transforms) > 0:
+		c.placement.Refuse = true
+		c.callDone(p, &PartialError{Size: int64(size), Err: ErrTransformed})
+	default:
+		c.placement = p
+	}
+}
+
+// begin begins to receive the message that was placed, whose OK is being composed.
+func (c *Conn) begin(size uint32) {
+	p := c.placement
+	c.placement = Placement{}
+	if p.Writer == nil {
+		c.partial.start(size)
+		return
+	}
+	c.into = streamingIn{active: true, Placement: p, size: size}
+	if size == 0 {
+		c.wakeWriter() // it may outlive the reader, and this
+	}
+	if f, ok := p.Writer.(*os.File); ok {
+		c.into.via = newSplicing(c.nc, f, size)
+	}
+}
+
+// stream takes a piece of the message that is streamed in. The reader calls
+// it, and for an empty message whoever has written its OK.
+func (c *Conn) stream(piece []byte, last bool) {
+	if c.into.size == 0 {
+		if c.emptied = c.into.Done; c.emptied != nil {
+			c.wakeWriter() // which calls it, if the reader does not come first
+		}
+		c.count(0)
+		c.into = streamingIn{}
+		return
+	}
+	if in := &c.into; len(piece) > 0 && in.err == nil {
+		var n int
+		var err error
+		c.callReading(func() { n, err = in.Writer.Write(piece) })
+		switch {
+		case n < 0 || n > len(piece):
+			n, err = 0, fmt.Errorf("the Writer is broken: it says that it wrote %d of %d bytes", n, len(piece))
+		case n < len(piece) && err == nil:
+			err = io.ErrShortWrite
+		}
+		in.moved += int64(n)
+		in.err = err
+	}
+	if last {
+		c.streamed()
+	}
+}
+
+// streamed is the end of a streamed message that arrived wholly.
+func (c *Conn) streamed() {
+	in := c.into
+	in.via.close()
+	c.into = streamingIn{}
+	c.count(in.size)
+	var err error
+	if in.err != nil {
+		err = &PartialError{Size: int64(in.size), Moved: in.moved, Err: in.err}
+	}
+	if in.Done != nil {
+		c.callReading(func() { in.Done(in.moved, err) })
+	}
+}
+
+// complete calls the Done of an empty streamed message, if it is due.
+func (c *Conn) complete() {
+	done := c.emptied
+	if done == nil {
+		return
+	}
+	c.emptied, c.emptying = nil, true
+	defer func() {
+		c.emptying = false
+		c.noted.Signal()
+	}()
+	c.call(func() { done(0, nil) })
+}
+
+// breakOff tells whoever waits for a streamed message that it will not come,
+// or not wholly. It is the last that the reader does.
+func (c *Conn) breakOff() {
+	c.complete()
+	reason := c.brokenBy()
+	if p := c.placement; p.Writer != nil {
+		c.placement = Placement{}
+		c.callDone(p, &PartialError{Size: int64(c.placed), Err: reason})
+	}
+	if in := c.into; in.active && in.size > 0 {
+		in.via.close()
+		c.into = streamingIn{}
+		c.callDone(in.Placement, &PartialError{Size: int64(in.size), Moved: in.moved, Err: cmp.Or(in.err, reason)})
+	}
+}
+
+// breakOffEmpty is that for an empty message whose OK was not written. It is the
+// last that the writer does: the peer's stream may have ended, and the OK still
+// go out.
+func (c *Conn) breakOffEmpty() {
+	if in := c.into; in.active && in.size == 0 {
+		c.into = streamingIn{}
+		c.callDone(in.Placement, &PartialError{Err: c.brokenBy()})
+	}
+}
+
+// brokenBy is why a streamed message was broken off.
+func (c *Conn) brokenBy() error {
+	return cmp.Or(c.reason(), c.unfinished(), error(io.ErrUnexpectedEOF))
+}
+
+func (c *Conn) callDone(p Placement, err *PartialError) {
+	if p.Done != nil {
+		c.call(func() { p.Done(err.Moved, err) })
+	}
+}
+
+// count counts a message that was received.
+func (c *Conn) count(size uint32) {
+	c.stats.MessagesReceived++
+	c.stats.BytesReceived += uint64(size)
+}
