@@ -2,6 +2,7 @@ package tinyproto
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,8 +33,8 @@ type Server struct {
 	Handler Handler
 
 	// MaxConns is how many connections of one call of Serve may be open at
-	// once; more are turned away with CONLIMIT. Connections that have not greeted count. Zero means
-	// no limit.
+	// once; more are turned away with CONLIMIT. Connections that have not greeted
+	// count. Zero means no limit.
 	MaxConns int
 
 	// Grace is how long the connections may take to flush what is queued, and
@@ -44,6 +45,20 @@ type Server struct {
 
 	// Conn are the options of the connections.
 	Conn Options
+
+	// TLS is for addresses of the form "tls://host:port" of Listen and
+	// ListenAndServe, which need it, and if it is set, for "host:port" as well;
+	// "tcp://" and "unix://" are always plain. It must have Certificates,
+	// GetCertificate or GetConfigForClient. It is copied, and never changed; in
+	// the copy, empty NextProtos become [ALPN]. A client that offers other
+	// protocols alone is refused, one that offers none at all is accepted. For
+	// client certificates, set ClientAuth and ClientCAs: a Handler finds them in
+	// [Conn.TLS].
+	//
+	// The handshake of a connection is part of its hello: Options.HelloTimeout
+	// bounds both together, a peer that is silent in it holds up no other, and it
+	// counts as a connection that has not greeted.
+	TLS *tls.Config
 
 	// Logger receives a handler's panic at level Error, failures to accept at
 	// Warn, and all that peers cause at Debug. Nil means slog.Default.
@@ -64,31 +79,17 @@ func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v",
 // returned within the grace period: they go on with closed connections.
 var ErrHandlers = errors.New("handlers did not return within the grace period")
 
-// ListenAndServe announces on the addresses, of the form that [Listen] takes,
-// and serves them as Serve does. It returns at once if one of them can't be
-// announced on.
-func (s *Server) ListenAndServe(ctx context.Context, addresses ...string) error {
-	var listeners []net.Listener
-	for _, address := range addresses {
-		l, err := Listen(ctx, address)
-		if err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
-			return err
-		}
-		listeners = append(listeners, l)
-	}
-	return s.Serve(ctx, listeners...)
-}
-
 // Serve accepts connections from all the listeners, and blocks until ctx ends
 // or a listener fails. It then closes the listeners, ends the contexts of the
 // handlers, lets the connections flush what is queued and the handlers return,
 // within Grace, and closes what is left: all in all it may take 2 s longer than
-// Grace, for connections whose peers do not end theirs. It returns nil if ctx ended and all
-// handlers returned; [ErrHandlers] if some did not; otherwise the listener's
-// error. Errors of connections do not end it.
+// Grace, for connections whose peers do not end theirs. It returns nil if ctx
+// ended and all handlers returned; [ErrHandlers] if some did not; otherwise the
+// listener's error. Errors of connections do not end it.
+//
+// Plain listeners and those of TLS may be mixed. Whether there is TLS is up to
+// the listener, made by [Server.Listen] or [tls.NewListener]; the field TLS does
+// not matter here.
 //
 // When a listener has no resources (EMFILE), Serve waits a little, longer each
 // time up to 1 s, and tries again.
@@ -237,7 +238,7 @@ var errHandlerExited = errors.New("handler exited its goroutine")
 // end ends a connection whose handler has returned: nobody else takes what it
 // has received.
 func (s *serving) end(c *Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), s.grace, conn.ErrGrace)
 	defer cancel()
 	dropped := make(chan int, 1)
 	go func() { // ends with the connection, which Shutdown ends

@@ -4,8 +4,9 @@
 // size/ack/payload protocol of the Python library of the same name
 // (wire/PROTOCOL.md), so Go and Python programs talk to each other.
 //
-// [Dial] connects, [Server] listens. What a connection does is in package
-// conn, whose [Conn] and [Options] are the ones here.
+// [Dial] connects, [Server] listens, over TCP, TLS or a Unix socket. What a
+// connection does is in package conn, whose [Conn] and [Options] are the ones
+// here.
 package tinyproto
 
 import (
@@ -29,4 +30,5 @@ var (
 	ErrConnLimit    = conn.ErrConnLimit
 	ErrRefused      = conn.ErrRefused
 	ErrNotTinyproto = conn.ErrNotTinyproto
+	ErrNotTLS       = conn.ErrNotTLS
 )
