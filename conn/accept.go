@@ -54,13 +54,27 @@ type Placement struct {
 	Done func(moved int64, err error)
 }
 
-// SetAccept replaces Options.Accept, for the offers that arrive from now on.
-// A Handler of a server calls it, where each connection decides for itself.
-// Nil means that all messages go into the Inbox again.
+// SetAccept replaces Options.Accept, for the offers that arrive from now on. A
+// Handler of a server calls it, where each connection decides for itself; as
+// offers may have come before, it needs Options.HoldOffers to decide on all:
+// then one that is held is decided on before SetAccept returns. Nil means that
+// all messages go into the Inbox again. It may be called concurrently, but not
+// by an Accept.
 func (c *Conn) SetAccept(accept Accept) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.accept = accept
+	defer c.unlock()
+	c.accept, c.holdOffers = accept, false
+	if !c.undecided {
+		return
+	}
+	c.undecided = false
+	if size, ok := c.ledger.PeerOffer(); ok {
+		c.deciding = true
+		defer func() { c.deciding = false }()
+		c.place(size, c.unlocked)
+		c.deciding = false
+		c.flush(false)
+	}
 }
 
 // PartialError is a streamed message that was broken off, at either end.

@@ -102,17 +102,18 @@ func TestDoneComesBeforeAnythingThatFollowsIsAccepted(t *testing.T) {
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)
+			const rounds = 2
 			x, y := transport(t)
 			var records [2]*steps
 			var opts [2]conn.Options
 			for i := range records {
 				records[i] = &steps{t: t, kind: func(size uint32) bool { return size%2 == 0 }}
-				opts[i] = conn.Options{Accept: records[i].accept}
+				// With room for all, as what is put off is offered again.
+				opts[i] = conn.Options{InboxBuffer: rounds * len(sequence), Accept: records[i].accept}
 			}
 			a, b := joinBounded(t, x, y, &opts[0], &opts[1])
 			var wantLog []string
 			wantInbox := 0
-			const rounds = 2
 			for range rounds {
 				for _, size := range sequence {
 					wantLog = append(wantLog, fmt.Sprintf("Accept %d", size))

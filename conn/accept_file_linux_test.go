@@ -89,6 +89,34 @@ func TestAFullDeviceLeavesTheConnectionAlive(t *testing.T) {
 	}
 }
 
+// Whoever owns the file may close it when the message is accepted already.
+func TestAFileThatIsClosedMeanwhileLeavesTheConnectionAlive(t *testing.T) {
+	for name, transport := range fileTransports {
+		t.Run(name, func(t *testing.T) {
+			leaktest.Check(t)
+			f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			into := make(catcher, 1)
+			nc, peer := transport(t)
+			s := newStage(t, nc, peer, conn.Options{Accept: func(size uint32) conn.Placement {
+				p := into.accept(size)
+				p.Writer = f
+				return p
+			}})
+			const size = 3 << 20
+			s.peer.saysFrom(size, nil)
+			f.Close()
+			s.peer.says(content(size)...)
+			checkPartial(t, (<-into).err, size, 0, os.ErrClosed)
+			s.c.SetAccept(into.accept)
+			s.peer.saysMessage("next")
+			(<-into).checkWhole(t, []byte("next"))
+		})
+	}
+}
+
 // A message that is spliced can be broken off as any other, and the file has
 // what came until then.
 func TestASplicedMessageThatIsBrokenOffKnowsHowMuchCame(t *testing.T) {

@@ -110,6 +110,49 @@ func TestMessagesAreWrittenToAFile(t *testing.T) {
 	}
 }
 
+// What a legacy peer writes before it was asked to is the beginning of the file.
+func TestEarlyBytesAreWrittenToAFile(t *testing.T) {
+	for name, transport := range fileTransports {
+		t.Run(name, func(t *testing.T) {
+			leaktest.Check(t)
+			f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			into := make(catcher, len(fileSizes))
+			nc, peer := transport(t)
+			_, p := greetPlayed(t, t.Context(), nc, peer, &conn.Options{Accept: func(size uint32) conn.Placement {
+				p := into.accept(size)
+				p.Writer = f
+				return p
+			}})
+			written := make(chan error, 1)
+			go func() { // ends with the messages
+				var stream []byte
+				for i, size := range fileSizes {
+					stream = append(append(stream, offerOf(size)...), content(size + i)[i:]...)
+				}
+				_, err := p.Write(stream)
+				written <- err
+			}()
+			p.hears(bytes.Repeat([]byte{ok}, len(fileSizes))...)
+			if err := <-written; err != nil {
+				t.Fatal(err)
+			}
+			for _, size := range fileSizes {
+				if got := <-into; got.err != nil || got.moved != int64(size) {
+					t.Errorf("of %d bytes %d came, %v", got.size, got.moved, got.err)
+				}
+			}
+			got, err := os.ReadFile(f.Name())
+			if diff := cmp.Diff(summary(contents(fileSizes)), summary(got)); diff != "" || err != nil {
+				t.Errorf("the file (-want +got), %v:\n%s", err, diff)
+			}
+		})
+	}
+}
+
 // A file that can't be written is a Writer that fails.
 func TestAFileThatCannotBeWrittenLeavesTheConnectionAlive(t *testing.T) {
 	for name, transport := range fileTransports {

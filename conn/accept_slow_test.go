@@ -121,6 +121,29 @@ func TestASlowWriterIsNoUnansweredOffer(t *testing.T) {
 	}
 }
 
+// The same where the reader has to see to the Done of an empty message.
+func TestASlowDoneOfAnEmptyMessageIsNoUnansweredOffer(t *testing.T) {
+	leaktest.Check(t)
+	nc, peer := tcpPair(t)
+	const timeout = 50 * time.Millisecond
+	inDone := make(chan bool)
+	s := newStage(t, nc, peer, conn.Options{AnswerTimeout: timeout, Accept: func(size uint32) conn.Placement {
+		return conn.Placement{Writer: calls(func() {}), Done: func(int64, error) {
+			inDone <- true
+			time.Sleep(4 * timeout)
+		}}
+	}})
+	s.peer.saysMessage("")
+	<-inDone
+	s.send("ours")
+	s.peer.hears(offerOf(4)...)
+	s.peer.says(ok)
+	s.peer.hears([]byte("ours")...)
+	if err := <-s.sent; err != nil {
+		t.Errorf("Send returned %v", err)
+	}
+}
+
 // A connection may be over before anybody ends it, as its last Send found out.
 func TestAWriterThatNeverReturnsHoldsUpNoEnd(t *testing.T) {
 	for _, e := range []end{byClose, byShutdown, byContext} {

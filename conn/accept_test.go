@@ -2,7 +2,6 @@ package conn_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -202,92 +201,4 @@ func TestAcceptIsAskedAboutAnOfferThatCameWithTheHello(t *testing.T) {
 			(<-into).checkWhole(t, []byte("data")[:size])
 		})
 	}
-}
-
-func TestSetAcceptDecidesOnTheOffersThatFollow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		into := make(catcher, 1)
-		nc, peer := memPair(t, 1<<10)
-		s := newStage(t, nc, peer, conn.Options{InboxBuffer: 1})
-		toWriter := func() {
-			t.Helper()
-			s.peer.saysMessage("to a Writer")
-			(<-into).checkWhole(t, []byte("to a Writer"))
-		}
-		toInbox := func() {
-			t.Helper()
-			s.peer.saysMessage("to the Inbox")
-			if m := <-s.c.Inbox(); string(m) != "to the Inbox" {
-				t.Errorf("received %q", m)
-			}
-		}
-		toInbox()
-		s.c.SetAccept(into.accept)
-		toWriter()
-		s.c.SetAccept(nil)
-		toInbox()
-		s.c.SetAccept(func(size uint32) conn.Placement {
-			s.c.SetAccept(nil) // for this one it has decided
-			return into.accept(size)
-		})
-		toWriter()
-		toInbox()
-		// An Accept that comes when the offer has arrived is too late for it.
-		s.peer.saysMessage("fills the Inbox")
-		s.peer.saysMessage("is held")
-		s.peer.says(offerOf(4)...)
-		synctest.Wait()
-		s.c.SetAccept(into.accept)
-		for _, want := range []string{"fills the Inbox", "is held"} {
-			if m := <-s.c.Inbox(); string(m) != want {
-				t.Errorf("received %q, expected %q", m, want)
-			}
-		}
-		s.peer.hears(ok)
-		s.peer.says([]byte("held")...)
-		if m := <-s.c.Inbox(); string(m) != "held" {
-			t.Errorf("received %q", m)
-		}
-		s.peer.says(offerOf(1)...)
-		s.peer.hears(ok)
-		s.peer.says('!')
-		(<-into).checkWhole(t, []byte("!"))
-	})
-}
-
-// What goes to a Writer needs no room in the Inbox, and overtakes nothing: what
-// is in the Inbox came before.
-func TestAWriterTakesMessagesWhileTheInboxIsFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		into := make(catcher, 3)
-		nc, peer := memPair(t, 1<<10)
-		s := newStage(t, nc, peer, conn.Options{Accept: func(size uint32) conn.Placement {
-			if size < 10 {
-				return conn.Placement{}
-			}
-			return into.accept(size)
-		}})
-		s.peer.saysMessage("held")
-		for range 3 {
-			s.peer.saysMessage("this is streamed")
-			(<-into).checkWhole(t, []byte("this is streamed"))
-		}
-		s.peer.says(offerOf(5)...)
-		synctest.Wait()
-		if n := peer.in.length(); n != 0 {
-			t.Errorf("%d bytes answer an offer for which there is no room", n)
-		}
-		go s.c.Send(context.Background(), []byte("offer")) // ends with the connection
-		s.peer.hears(offerOf(5)...)
-		s.peer.says(ok)
-		s.peer.hears(conflict) // R4
-		s.peer.hears([]byte("offer")...)
-		if m := <-s.c.Inbox(); string(m) != "held" {
-			t.Errorf("received %q", m)
-		}
-		s.peer.saysMessage("again")
-		if m := <-s.c.Inbox(); string(m) != "again" {
-			t.Errorf("received %q", m)
-		}
-	})
 }

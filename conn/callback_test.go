@@ -107,11 +107,10 @@ var callbackCalls = []struct {
 		sendWithin(t, c, time.Second)
 		shutdownWithin(c, time.Second)
 	}, 2 * time.Second},
-	{"Stats, Err, Unsent and SetAccept", func(t testing.TB, c *conn.Conn) {
+	{"Stats, Err and Unsent", func(t testing.TB, c *conn.Conn) {
 		c.Stats()
 		c.Err()
 		c.Unsent()
-		c.SetAccept(nil)
 	}, 0},
 }
 

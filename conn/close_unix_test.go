@@ -34,7 +34,7 @@ func TestCloseAmidAMessageOverAUnixSocketEndsInsideASize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]byte{byte(wire.OK), byte(wire.OK), 0}, append(accepted, rest...)); diff != "" {
+	if diff := cmp.Diff([]byte{byte(wire.OK), byte(wire.OK), 1}, append(accepted, rest...)); diff != "" {
 		t.Errorf("the peer read (-want +got):\n%s", diff)
 	}
 }

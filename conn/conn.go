@@ -55,14 +55,17 @@ type Conn struct {
 	encoded bool // held is to be decoded first
 
 	// Streaming in. Guarded by mu.
-	accept    Accept
-	deciding  bool                         // accept is being asked
-	placement Placement                    // of the peer's offer, until it is accepted
-	placed    uint32                       // its size
-	into      streamingIn                  // the message that is arriving, if it goes to a Writer
-	emptied   func(moved int64, err error) // the Done of a message of 0 bytes, to be called
-	emptying  bool                         // it is being called
-	calling   int                          // goroutines of the connection that are in the application's code
+	accept     Accept
+	holdOffers bool // no offer is decided on before SetAccept
+	undecided  bool // one is held for that
+	reading    readerState
+	deciding   bool                         // accept is being asked
+	placement  Placement                    // of the peer's offer, until it is accepted
+	placed     uint32                       // its size
+	into       streamingIn                  // the message that is arriving, if it goes to a Writer
+	emptied    func(moved int64, err error) // the Done of a message of 0 bytes, to be called
+	emptying   bool                         // it is being called
+	calling    int                          // goroutines of the connection that are in the application's code
 
 	// Sending. Guarded by mu.
 	outboxOnce sync.Once
@@ -131,7 +134,7 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 		closeNow(nc)
 		return nil, err
 	}
-	c.accept = c.opts.Accept
+	c.accept, c.holdOffers = c.opts.Accept, c.opts.HoldOffers
 	if c.opts.Transforms != nil {
 		if ts := c.opts.Transforms(); len(ts) > 0 {
 			c.transforms = ts

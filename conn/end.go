@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -118,7 +117,7 @@ func (c *Conn) contextEnded(cause error) {
 func (c *Conn) abandon(cause error) {
 	c.end.abandoned = true
 	if c.end.cause == nil {
-		c.end.cause = cause
+		c.end.cause = own(cause)
 	}
 	if c.hasWriter {
 		c.wakeWriter()
@@ -140,7 +139,7 @@ func (c *Conn) stopTaking(cause error) {
 	}
 	c.end.state = draining
 	if c.end.cause == nil {
-		c.end.cause = cause
+		c.end.cause = own(cause)
 	}
 	if c.outboxUsed {
 		c.end.quota = len(c.outbox)
@@ -210,7 +209,7 @@ func (c *Conn) terminate(failure error) {
 	// no reset, an end inside a size tells it, if it can still be told.
 	if _, receiving := c.ledger.Receiving(); receiving && !resetOnClose(c.nc) &&
 		c.try != nil && !c.writing && !c.streaming && !c.end.lingering && c.end.writeErr == nil {
-		c.try.write([]byte{byte(wire.Error)})
+		c.try.write([]byte{1}) // 0 could be taken for ERROR, the answer to an offer
 	}
 	closeNow(c.nc)
 	c.watch.stop()
@@ -233,6 +232,10 @@ func (c *Conn) terminate(failure error) {
 func (c *Conn) settle() {
 	reason := c.closedReason()
 	for _, m := range [...]*outgoing{&c.finishing, &c.current, &c.next} {
+		if m.active && m.streams() && m.send.moved == m.send.size {
+			c.sent(m) // the end came before its sender could say so
+			m.active = false
+		}
 		if !m.active || m.sent {
 			*m = outgoing{}
 			continue
@@ -289,79 +292,4 @@ func (c *Conn) unlock() {
 	if log {
 		c.opts.Logger.Debug("tinyproto: connection ended", "remote", c.nc.RemoteAddr(), "err", c.Err())
 	}
-}
-
-// reason says why the connection ended, nil for a clean end.
-func (c *Conn) reason() error {
-	switch {
-	case c.end.cause != nil && c.end.failure != nil:
-		return fmt.Errorf("%w; then: %w", c.end.cause, c.end.failure)
-	case c.end.cause != nil:
-		return c.end.cause
-	}
-	return c.end.failure
-}
-
-// closedReason is the reason for those who come too late; it matches ErrClosed.
-func (c *Conn) closedReason() error {
-	reason := c.reason()
-	switch {
-	case reason != nil && !errors.Is(reason, ErrClosed):
-		return fmt.Errorf("%w: %w", ErrClosed, reason)
-	case c.end.byPeer:
-		return fmt.Errorf("%w by the peer", ErrClosed)
-	}
-	return ErrClosed
-}
-
-// Err returns why the connection ended, an [*Error]: the cause of its context,
-// [ErrClosed] after Close, or what broke. It is nil as long as the transport
-// is open, and after a clean end: the peer or Shutdown ended the connection
-// between messages, and nothing is unsent. It is final once Done and Inbox
-// are closed, but for a producer that goes on: what it puts into the Outbox's
-// buffer then is unsent, too.
-func (c *Conn) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.end.state != over {
-		return nil
-	}
-	reason := c.reason()
-	unsent := len(c.end.unsent) + len(c.outbox)
-	if reason == nil {
-		if unsent == 0 {
-			return nil
-		}
-		if reason = ErrUnsent; c.end.byPeer {
-			reason = fmt.Errorf("the peer ended it: %w", ErrUnsent)
-		}
-	}
-	return &Error{Remote: c.nc.RemoteAddr(), Err: reason, Unsent: unsent,
-		InDoubt: c.end.inDoubt, InDoubtSize: c.end.inDoubtSize}
-}
-
-// Unsent lists the messages of the Outbox that were not wholly written, in
-// their order, and those whose Send gave up with [ErrInDoubt] and that were not
-// written after all. (A Send that failed otherwise has told its caller.) While
-// the connection lives these are the refused ones alone. After the end what is
-// left in the Outbox's buffer is part of it, so it is exact once the producers
-// have stopped.
-//
-// In doubt may be, besides, the last message that was written, and an empty
-// one among these: [Error] says so.
-func (c *Conn) Unsent() [][]byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.end.state == over && !c.writing {
-		select {
-		case msg, ok := <-c.outbox:
-			if ok {
-				c.end.unsent = append(c.end.unsent, msg)
-				continue
-			}
-		default:
-		}
-		break
-	}
-	return slices.Clone(c.end.unsent)
 }

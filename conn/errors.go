@@ -121,6 +121,26 @@ func (e *Error) Is(target error) bool {
 	return target == ErrUnsent && e.Unsent > 0 || target == ErrInDoubt && e.InDoubt
 }
 
+// elsewhere is a reason that has in it the end of another connection, whose
+// messages in doubt or unsent are none of ours.
+type elsewhere struct{ err error }
+
+func (e elsewhere) Error() string { return e.err.Error() }
+
+func (e elsewhere) Is(target error) bool {
+	return target != ErrInDoubt && target != ErrUnsent && errors.Is(e.err, target)
+}
+
+func (e elsewhere) As(target any) bool { return errors.As(e.err, target) }
+
+// own makes a reason given by the application one that says nothing of our messages.
+func own(reason error) error {
+	if _, ok := errors.AsType[*Error](reason); ok {
+		return elsewhere{reason}
+	}
+	return reason
+}
+
 // notSent is the error of a Send whose message was not, or not wholly, written.
 func (c *Conn) notSent(m *outgoing, reason error) error {
 	if m.send != nil && m.send.streamingOut != nil {
@@ -131,5 +151,5 @@ func (c *Conn) notSent(m *outgoing, reason error) error {
 			reason = &PartialError{Size: m.size(), Moved: m.send.moved, Err: reason}
 		}
 	}
-	return fmt.Errorf("tinyproto: message of %d bytes to %v not sent: %w", m.size(), c.nc.RemoteAddr(), reason)
+	return fmt.Errorf("tinyproto: message of %d bytes to %v not sent: %w", m.size(), c.nc.RemoteAddr(), own(reason))
 }

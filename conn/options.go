@@ -63,8 +63,13 @@ type Options struct {
 	MaxRefused int
 
 	// Accept decides on each message that the peer offers: into the Inbox, into
-	// a Writer, or refused. Nil means into the Inbox. See also Conn.SetAccept.
+	// a Writer, or refused. Nil means into the Inbox. It may be called before New
+	// returns.
 	Accept Accept
+
+	// HoldOffers leaves the peer's offers unanswered until Conn.SetAccept is
+	// called: so a Handler of a server decides on the first one, too.
+	HoldOffers bool
 
 	// Transforms makes the transforms of one connection, which are that
 	// connection's own. They are applied in this order to what is sent, and in

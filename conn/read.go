@@ -9,6 +9,14 @@ import (
 	"github.com/tinyproto-go/tinyproto/wire"
 )
 
+type readerState uint8
+
+const (
+	readerStarts readerState = iota
+	readerRuns
+	readerLeft
+)
+
 // read is the reader goroutine: it reads and parses until the stream is over
 // or the transport is closed. It never waits for the application, nor for a
 // write (R6): what it finds goes into the ledger and, where there is room,
@@ -18,11 +26,12 @@ func (c *Conn) read() {
 	var buffer *[streamBuffer]byte // borrowed while much is to be read that is not kept
 	defer func() { giveBack(buffer) }()
 	c.mu.Lock()
+	c.reading = readerRuns
 	defer c.leave()
 	defer c.breakOff()
 	for reads := 0; ; reads++ {
 		c.parseKept()
-		c.complete()
+		c.completeReading()
 		if c.end.state == over {
 			return
 		}
@@ -154,6 +163,9 @@ func (c *Conn) parseAtOnce() {
 // whoever has written the OK to an empty message.
 func (c *Conn) parse(p []byte) {
 	for {
+		if len(p) == 0 && c.writing && c.out.completes && c.emptyDue() {
+			return // written completes it
+		}
 		item, n, err := c.ledger.Parse(p)
 		if err != nil {
 			c.violated(err)
@@ -202,9 +214,14 @@ func (c *Conn) parse(p []byte) {
 // due: no byte may come to wake the reader (R3). It would be too early while the
 // peer may never see the OK, and send the message again to somebody else.
 func (c *Conn) completeEmpty() {
-	if left, ok := c.ledger.Receiving(); ok && left == 0 && c.ledger.PayloadNext() {
+	if c.emptyDue() {
 		c.parse(nil)
 	}
+}
+
+func (c *Conn) emptyDue() bool {
+	left, ok := c.ledger.Receiving()
+	return ok && left == 0 && c.ledger.PayloadNext()
 }
 
 // deliver puts a message into the Inbox, or holds it until there is room: the
@@ -230,7 +247,7 @@ func (c *Conn) deliver(msg []byte) {
 func (c *Conn) verdict() wire.Verdict {
 	size, ok := c.ledger.PeerOffer()
 	switch {
-	case !ok || c.deciding:
+	case !ok || c.deciding || c.undecided:
 		return wire.Hold
 	case c.placement.Refuse, c.placement.Writer == nil && size > c.opts.MaxMessage:
 		return wire.Refuse

@@ -46,9 +46,8 @@ func (c *Conn) SendFrom(ctx context.Context, r io.Reader, size int64) error {
 		return err
 	case <-ctx.Done():
 		c.mu.Lock()
-		if s.queued {
-			c.dequeue(s)
-			c.mu.Unlock()
+		if c.takeBack(s) {
+			c.unlock()
 			return c.notSent(&outgoing{send: s}, context.Cause(ctx))
 		}
 		c.breakMessage(s, context.Cause(ctx))
@@ -56,6 +55,21 @@ func (c *Conn) SendFrom(ctx context.Context, r io.Reader, size int64) error {
 		return <-s.result
 	}
 	return c.streamOut(ctx, s)
+}
+
+// takeBack takes back a message that is not on offer: its turn has not come, or
+// the peer has put it off. It reports whether it could.
+func (c *Conn) takeBack(s *sending) bool {
+	if s.queued {
+		c.dequeue(s)
+		return true
+	}
+	if _, offered := c.ledger.Offering(); c.current.send != s || offered || c.ledger.Owing() {
+		return false
+	}
+	c.current = outgoing{}
+	c.flush(false)
+	return true
 }
 
 // streamingOut is a message that is read from a Reader as it is written.
@@ -244,10 +258,11 @@ func (c *Conn) writePiece(s *sending, write func() (int64, error)) (int64, bool)
 // breakMessage ends the connection for a message that was offered and can't be
 // completed: there is no way to take it back.
 func (c *Conn) breakMessage(s *sending, reason error) {
-	if c.end.state == over || c.finishing.send != s && c.current.send != s || s.begun && s.moved == s.size {
+	waits := c.current.send == s && !c.current.sent
+	if c.end.state == over || !waits && c.finishing.send != s || s.begun && s.moved == s.size {
 		return
 	}
-	s.broken = &PartialError{Size: s.size, Moved: s.moved, Err: reason}
+	s.broken = &PartialError{Size: s.size, Moved: s.moved, Err: own(reason)}
 	c.terminate(s.broken)
 }
 
@@ -259,7 +274,9 @@ func (c *Conn) correct(s *sending) {
 	}
 	final := &PartialError{Size: s.size, Moved: s.moved, Err: s.broken.Err}
 	if c.end.failure == error(s.broken) {
-		c.end.failure = final
+		if c.end.failure = final; s.moved == s.size {
+			c.end.failure = final.Err // it was not broken off after all
+		}
 	}
 	s.broken = final
 }

@@ -105,6 +105,14 @@ func TestStreamsInBothDirectionsAtOnce(t *testing.T) {
 				sending.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
+				for _, c := range []*conn.Conn{a, b} { // behind what is in the Outbox
+					sending.Go(func() { // ends with the message
+						if err := c.Send(ctx, numbered(senders, 0)); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				sending.Wait()
 				if err := errors.Join(a.Shutdown(ctx), b.Shutdown(ctx)); err != nil {
 					t.Error(err)
 				}

@@ -200,3 +200,55 @@ func TestASizeThatIsTooLargeLeavesTheReaderAndTheConnectionAlone(t *testing.T) {
 		})
 	}
 }
+
+// What can't be begun costs nothing.
+func TestSendFromDoesNothingIfItsContextOrTheConnectionHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := memPair(t, 1<<10)
+		s := newStage(t, nc, peer, conn.Options{})
+		r := &counted{Reader: endless{}}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errDisk)
+		if err := s.c.SendFrom(ctx, r, 10); !errors.Is(err, errDisk) || errors.Is(err, conn.ErrClosed) {
+			t.Errorf("SendFrom returned %v, expected the context's cause", err)
+		}
+		if n := peer.in.length(); n != 0 || s.isDone() {
+			t.Errorf("the peer got %d bytes; ended: %t", n, s.isDone())
+		}
+		s.c.Close()
+		if err := s.c.SendFrom(t.Context(), r, 10); !errors.Is(err, conn.ErrClosed) || errors.Is(err, conn.ErrInDoubt) {
+			t.Errorf("SendFrom returned %v, expected ErrClosed", err)
+		}
+		if r.reads != 0 {
+			t.Errorf("the Reader was read %d times", r.reads)
+		}
+	})
+}
+
+func TestASendFromThatThePeerHasPutOffCanBeTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := memPair(t, 1<<10)
+		s := newStage(t, nc, peer, conn.Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		sent := make(chan error, 1)
+		go func() { sent <- s.c.SendFrom(ctx, strings.NewReader("never read"), 10) }() // ends with ctx
+		s.peer.hears(offerOf(10)...)
+		s.peer.says(offerOf(4)...)
+		s.peer.hears(ok)
+		s.peer.says(conflict)
+		synctest.Wait()
+		cancel()
+		if err := <-sent; !errors.Is(err, context.Canceled) || errors.Is(err, conn.ErrClosed) {
+			t.Errorf("SendFrom returned %v, expected that ctx was cancelled and nothing else", err)
+		}
+		s.peer.says([]byte("data")...)
+		if got := <-s.c.Inbox(); string(got) != "data" {
+			t.Errorf("received %q", got)
+		}
+		s.send("next")
+		s.peer.hearsMessage("next")
+		if err := <-s.sent; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -93,8 +93,8 @@ func (s *splicing) empty(n int) (moved int, err error) {
 		}
 	})
 	switch {
-	case control != nil:
-		return moved, control
+	case control != nil: // it is closed
+		return moved, &os.PathError{Op: "splice", Path: s.file.Name(), Err: os.ErrClosed}
 	case err == syscall.EINVAL: // as of a file that is open for appending
 		return s.copy(moved, n)
 	case err != nil:

@@ -34,7 +34,8 @@ func giveBack(buffer *[streamBuffer]byte) {
 }
 
 // call runs code of the application that may take as long as it likes: whoever
-// ends the connection need not wait for it, and may be it.
+// ends the connection need not wait for it, and may be it. It is for goroutines
+// of the connection alone.
 func (c *Conn) call(f func()) {
 	c.calling++
 	defer func() { c.calling-- }()
@@ -64,6 +65,11 @@ var errExited = errors.New("a callback of the application exited the connection'
 func (c *Conn) callReading(f func()) {
 	c.watch.busy = true
 	c.call(f)
+	c.seeAgain()
+}
+
+// seeAgain has the peer's time begin anew: what it wrote may be there unread.
+func (c *Conn) seeAgain() {
 	c.watch.busy = false
 	c.watch.read = time.Now()
 	if _, offering := c.ledger.Offering(); offering {
@@ -76,25 +82,51 @@ func (c *Conn) callReading(f func()) {
 func (c *Conn) decide(size uint32) {
 	c.deciding, c.placement, c.placed = true, Placement{}, size
 	defer func() { c.deciding = false }()
-	c.complete()
-	for c.emptying && c.end.state != over {
-		c.noted.Wait()
+	c.completeReading()
+	if c.emptying {
+		c.watch.busy = true
+		for c.emptying && c.end.state != over {
+			c.noted.Wait()
+		}
+		c.seeAgain()
 	}
+	switch {
+	case c.holdOffers:
+		c.undecided = true
+	case c.accept == nil:
+	case c.reading == readerRuns:
+		c.place(size, c.callReading)
+	default:
+		c.place(size, c.unlocked)
+	}
+}
+
+// place asks the application, by run.
+func (c *Conn) place(size uint32, run func(func())) {
 	if c.accept == nil || c.end.state == over {
 		return
 	}
 	accept := c.accept
 	var p Placement
-	c.callReading(func() { p = accept(size) })
+	run(func() { p = accept(size) })
 	switch {
 	case p.Refuse:
 		c.placement.Refuse = true
 	case p.Writer == nil:
 	case len(c.transforms) > 0:
 		c.placement.Refuse = true
-		c.callDone(p, &PartialError{Size: int64(size), Err: ErrTransformed})
+		p.fail(run, &PartialError{Size: int64(size), Err: ErrTransformed})
+	case c.reading == readerLeft:
+		p.fail(run, &PartialError{Size: int64(size), Err: c.brokenBy()})
 	default:
 		c.placement = p
+	}
+}
+
+// fail tells that nothing more will come.
+func (p *Placement) fail(run func(func()), err *PartialError) {
+	if p.Done != nil {
+		run(func() { p.Done(err.Moved, err) })
 	}
 }
 
@@ -173,19 +205,29 @@ func (c *Conn) complete() {
 	c.call(func() { done(0, nil) })
 }
 
+// completeReading is complete for the reader.
+func (c *Conn) completeReading() {
+	if c.emptied != nil {
+		c.watch.busy = true
+		c.complete()
+		c.seeAgain()
+	}
+}
+
 // breakOff tells whoever waits for a streamed message that it will not come,
 // or not wholly. It is the last that the reader does.
 func (c *Conn) breakOff() {
-	c.complete()
+	c.reading = readerLeft
+	c.completeReading()
 	reason := c.brokenBy()
 	if p := c.placement; p.Writer != nil {
 		c.placement = Placement{}
-		c.callDone(p, &PartialError{Size: int64(c.placed), Err: reason})
+		p.fail(c.call, &PartialError{Size: int64(c.placed), Err: reason})
 	}
 	if in := c.into; in.active && in.size > 0 {
 		in.via.close()
 		c.into = streamingIn{}
-		c.callDone(in.Placement, &PartialError{Size: int64(in.size), Moved: in.moved, Err: cmp.Or(in.err, reason)})
+		in.fail(c.call, &PartialError{Size: int64(in.size), Moved: in.moved, Err: cmp.Or(in.err, reason)})
 	}
 }
 
@@ -195,19 +237,13 @@ func (c *Conn) breakOff() {
 func (c *Conn) breakOffEmpty() {
 	if in := c.into; in.active && in.size == 0 {
 		c.into = streamingIn{}
-		c.callDone(in.Placement, &PartialError{Err: c.brokenBy()})
+		in.fail(c.call, &PartialError{Err: c.brokenBy()})
 	}
 }
 
 // brokenBy is why a streamed message was broken off.
 func (c *Conn) brokenBy() error {
 	return cmp.Or(c.reason(), c.unfinished(), error(io.ErrUnexpectedEOF))
-}
-
-func (c *Conn) callDone(p Placement, err *PartialError) {
-	if p.Done != nil {
-		c.call(func() { p.Done(err.Moved, err) })
-	}
 }
 
 // count counts a message that was received.

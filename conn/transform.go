@@ -13,7 +13,8 @@ import (
 //
 // A connection never calls the methods of one Transform at the same time. They
 // must not wait for anything: the end of the connection waits for them. What they
-// return may share no memory with src, which they must not change.
+// return may share no memory with src, which they must not change. A panic in
+// one is the program's, so mind that Decode gets whatever a peer likes to send.
 type Transform interface {
 	// Encode appends the encoded form of src to dst.
 	Encode(dst, src []byte) ([]byte, error)
