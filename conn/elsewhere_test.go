@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tinyproto-go/tinyproto/conn"
 )
@@ -33,4 +36,27 @@ func TestTheEndOfAnotherConnectionSaysNothingOfOurMessages(t *testing.T) {
 	if !ok || own == upstream {
 		t.Errorf("the first *conn.Error in %v is %v, expected that of this connection", down.Err(), own)
 	}
+}
+
+// A Handler ends with return c.Err(), which ends the context of its connection.
+func TestAConnectionThatBrokeDoesNotBecomeTheCauseOfItsOwnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc, raw := memPair(t, 1<<10)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c, peer := greetPlayed(t, ctx, nc, raw, nil)
+		peer.saysMessage("held") // and nobody receives it
+		peer.says(0)
+		peer.Close()
+		synctest.Wait()
+		broke := c.Err()
+		if broke == nil {
+			t.Fatal("the connection is alive")
+		}
+		cancel(broke)
+		for range c.Inbox() {
+		}
+		if diff := cmp.Diff(broke.Error(), c.Err().Error()); diff != "" {
+			t.Errorf("Err (-before +after):\n%s", diff)
+		}
+	})
 }

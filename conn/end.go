@@ -116,7 +116,7 @@ func (c *Conn) contextEnded(cause error) {
 // abandon gives up what nobody may take any more, and says why.
 func (c *Conn) abandon(cause error) {
 	c.end.abandoned = true
-	if c.end.cause == nil {
+	if c.end.cause == nil && c.end.failure == nil { // what broke it came first
 		c.end.cause = own(cause)
 	}
 	if c.hasWriter {
