@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -100,6 +101,31 @@ func TestAFailedWriterLeavesTheConnectionAlive(t *testing.T) {
 					into.checkNothingMore(t)
 				})
 			}
+		})
+	}
+}
+
+// A Writer that failed before the connection did is the reason.
+func TestDoneIsToldOfTheWriterBeforeTheConnection(t *testing.T) {
+	for _, e := range []end{byPeer, byReset, byClose, silence} {
+		t.Run(e.name, func(t *testing.T) {
+			leaktest.Check(t)
+			synctest.Test(t, func(t *testing.T) {
+				into := make(catcher, 1)
+				nc, peer := memPair(t, 1<<10)
+				s := newStage(t, nc, peer, conn.Options{Accept: func(size uint32) conn.Placement {
+					p := into.accept(size)
+					p.Writer = &quota{left: 2, err: errFull}
+					return p
+				}})
+				s.peer.saysFrom(10, []byte("half"))
+				synctest.Wait()
+				e.do(s)
+				c := <-into
+				checkPartial(t, c.err, 10, 2, errFull)
+				s.received()
+				<-s.ended
+			})
 		})
 	}
 }

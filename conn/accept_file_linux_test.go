@@ -153,11 +153,15 @@ func TestASplicedMessageThatIsBrokenOffKnowsHowMuchCame(t *testing.T) {
 				}
 				defer f.Close()
 				into := make(catcher, 1)
-				s := newStage(t, nc, peer, conn.Options{Grace: stall / 2, StallTimeout: stall, Accept: func(size uint32) conn.Placement {
+				opts := conn.Options{Grace: stall / 2, Accept: func(size uint32) conn.Placement {
 					p := into.accept(size)
 					p.Writer = f
 					return p
-				}})
+				}}
+				if _, stalls := e.want.(*conn.StallError); stalls {
+					opts.StallTimeout = stall
+				}
+				s := newStage(t, nc, peer, opts)
 				s.peer.saysFrom(size, content(sent))
 				e.do(s, peer)
 				c := <-into

@@ -3,6 +3,7 @@ package conn_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,12 +126,12 @@ func TestASlowWriterIsNoUnansweredOffer(t *testing.T) {
 func TestASlowDoneOfAnEmptyMessageIsNoUnansweredOffer(t *testing.T) {
 	leaktest.Check(t)
 	nc, peer := tcpPair(t)
-	const timeout = 50 * time.Millisecond
-	inDone := make(chan bool)
+	const timeout = 200 * time.Millisecond
+	inDone, proceed := make(chan bool), make(chan bool)
 	s := newStage(t, nc, peer, conn.Options{AnswerTimeout: timeout, Accept: func(size uint32) conn.Placement {
 		return conn.Placement{Writer: calls(func() {}), Done: func(int64, error) {
 			inDone <- true
-			time.Sleep(4 * timeout)
+			<-proceed
 		}}
 	}})
 	s.peer.saysMessage("")
@@ -138,6 +139,8 @@ func TestASlowDoneOfAnEmptyMessageIsNoUnansweredOffer(t *testing.T) {
 	s.send("ours")
 	s.peer.hears(offerOf(4)...)
 	s.peer.says(ok)
+	time.Sleep(2 * timeout) // the time that it takes
+	close(proceed)
 	s.peer.hears([]byte("ours")...)
 	if err := <-s.sent; err != nil {
 		t.Errorf("Send returned %v", err)
@@ -192,6 +195,33 @@ func TestAWriterThatNeverReturnsHoldsUpNoEnd(t *testing.T) {
 							t.Errorf("Send returned %v, expected ErrClosed", err)
 						}
 					}
+				})
+			})
+		}
+	}
+}
+
+// Nor does a Done that never returns, as of a message that the end itself broke off.
+func TestADoneThatNeverReturnsHoldsUpNoEnd(t *testing.T) {
+	for _, e := range []end{byClose, byShutdown, byContext} {
+		for _, size := range []int{10, 4, 0} { // broken off, whole, empty
+			t.Run(fmt.Sprint(e.name, " ", size), func(t *testing.T) {
+				leaktest.Check(t)
+				synctest.Test(t, func(t *testing.T) {
+					never := make(chan bool)
+					nc, peer := memPair(t, 1<<10)
+					s := newStage(t, nc, peer, conn.Options{Accept: func(uint32) conn.Placement {
+						return conn.Placement{Writer: calls(func() {}), Done: func(int64, error) { <-never }}
+					}})
+					s.peer.saysFrom(size, []byte("data")[:min(size, 4)])
+					synctest.Wait()
+					start := time.Now()
+					go e.do(s) // ends with the connection
+					s.received()
+					if took := (<-s.ended).Sub(start); took > 10*time.Second {
+						t.Errorf("the end took %v, expected at most 10s", took)
+					}
+					close(never)
 				})
 			})
 		}

@@ -62,6 +62,14 @@ var callbacks = []callback{
 		reach: func(s *stage, answer []byte) { s.peer.saysFrom(0, answer) },
 	},
 	{
+		name:  "Done of an empty message whose offer came with the answer to ours",
+		place: inDone,
+		reach: func(s *stage, answer []byte) {
+			s.peer.says(append(offerOf(0), answer...)...)
+			s.peer.hears(ok)
+		},
+	},
+	{
 		name:  "Done of a message that the peer's end broke off",
 		place: inDone,
 		reach: func(s *stage, answer []byte) {

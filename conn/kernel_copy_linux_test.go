@@ -1,7 +1,8 @@
 package conn_test
 
 import (
-	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net"
@@ -86,7 +87,7 @@ func TestNoPayloadByteFromAUnixSocketIntoAFileEntersTheProgram(t *testing.T) {
 			defer nc.Close()
 			c, err := conn.New(t.Context(), nc, nil)
 			if err == nil {
-				err = c.SendFrom(t.Context(), bytes.NewReader(content(copySize)), copySize)
+				err = sendFile(t.Context(), c, filepath.Join(dir, copySource))
 			}
 			if err == nil {
 				err = c.Shutdown(t.Context())
@@ -126,13 +127,30 @@ func TestNoPayloadByteFromAUnixSocketIntoAFileEntersTheProgram(t *testing.T) {
 	}
 }
 
+func sendFile(ctx context.Context, c *conn.Conn, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return c.SendFrom(ctx, f, copySize)
+}
+
 // copyDir makes a directory with the source, and has the child work there.
 func copyDir(t testing.TB, size int) (dir string, prepare func(*exec.Cmd)) {
 	t.Helper()
 	dir = t.TempDir()
 	if os.Getenv(childVariable) == "" {
-		if err := os.WriteFile(filepath.Join(dir, copySource), content(size), 0o600); err != nil {
+		f, err := os.Create(filepath.Join(dir, copySource))
+		if err != nil {
 			t.Fatal(err)
+		}
+		defer f.Close()
+		const chunk = 1 << 20
+		for at := range size / chunk {
+			if _, err := f.Write(content(chunk + at)[at:]); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return dir, func(cmd *exec.Cmd) { cmd.Dir = dir }
@@ -152,11 +170,26 @@ func copyFiles(t testing.TB) (source, target *os.File) {
 // checkCopied compares the target with the source.
 func checkCopied(t testing.TB, dir string, size int, want bool) {
 	t.Helper()
-	got, err := os.ReadFile(filepath.Join(dir, copyTarget))
+	source, n := fileSum(t, filepath.Join(dir, copySource))
+	if n != int64(size) {
+		t.Errorf("the source has %d bytes, expected %d", n, size)
+	}
+	target, n := fileSum(t, filepath.Join(dir, copyTarget))
+	if (source == target) != want {
+		t.Errorf("the target, of %d bytes, is like the source: %t, expected %t", n, source == target, want)
+	}
+}
+
+func fileSum(t testing.TB, path string) (sum string, size int64) {
+	t.Helper()
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if copied := bytes.Equal(got, content(size)); copied != want {
-		t.Errorf("the target, of %d bytes, is like the source: %t, expected %t", len(got), copied, want)
+	defer f.Close()
+	hash := sha256.New()
+	if size, err = io.Copy(hash, f); err != nil {
+		t.Fatal(err)
 	}
+	return string(hash.Sum(nil)), size
 }

@@ -102,38 +102,34 @@ func TestASlowReaderOrPeerIsNoStall(t *testing.T) {
 // A sendfile is interrupted to see whether it makes progress, and goes on where
 // it was.
 func TestASlowPeerGetsAFileWhole(t *testing.T) {
-	for name, transport := range fileTransports {
-		t.Run(name, func(t *testing.T) {
-			leaktest.Check(t)
-			const size, stall = 8 << 20, 100 * time.Millisecond
-			nc, peer := transport(t)
-			s := newStage(t, nc, peer, conn.Options{StallTimeout: stall})
-			s.sendFrom(contentFile(t, content(size)), size)
-			s.peer.hears(offerOf(size)...)
-			s.peer.says(ok)
-			heard := make([]byte, size)
-			for at := 0; at < size; {
-				if at < size/2 { // slow for longer than the StallTimeout
-					time.Sleep(stall / 10)
-				}
-				n, err := io.ReadFull(s.peer, heard[at:min(size, at+size/64)])
-				if at += n; err != nil {
-					t.Fatalf("after %d bytes: %v; SendFrom: %v", at, err, <-s.sent)
-				}
-			}
-			if diff := cmp.Diff(summary(content(size)), summary(heard)); diff != "" {
-				t.Errorf("the peer heard (-want +got):\n%s", diff)
-			}
-			if err := <-s.sent; err != nil {
-				t.Error(err)
-			}
-		})
+	leaktest.Check(t)
+	const size, pieces, stall = 16 << 20, 16, 300 * time.Millisecond
+	nc, peer := tcpPair(t)
+	s := newStage(t, nc, peer, conn.Options{StallTimeout: stall})
+	s.sendFrom(contentFile(t, content(size)), size)
+	s.peer.hears(offerOf(size)...)
+	s.peer.says(ok)
+	heard := make([]byte, 0, size)
+	for len(heard) < size {
+		time.Sleep(3 * stall / pieces) // three times the StallTimeout for all of it
+		piece := heard[len(heard) : len(heard)+size/pieces]
+		if n, err := io.ReadFull(s.peer, piece); err != nil {
+			t.Fatalf("after %d bytes: %v; SendFrom: %v", len(heard)+n, err, <-s.sent)
+		}
+		heard = heard[:len(heard)+len(piece)]
+	}
+	if diff := cmp.Diff(summary(content(size)), summary(heard)); diff != "" {
+		t.Errorf("the peer heard (-want +got):\n%s", diff)
+	}
+	if err := <-s.sent; err != nil {
+		t.Error(err)
 	}
 }
 
 // How much of a file was moved is what the peer can read, however it ends.
 func TestAFileThatIsBrokenOffSaysWhereExactly(t *testing.T) {
-	const size = 16 << 20
+	const size = 8 << 20
+	const stall = 100 * time.Millisecond
 	f := contentFile(t, content(size))
 	for name, transport := range fileTransports {
 		for _, e := range []struct {
@@ -144,7 +140,7 @@ func TestAFileThatIsBrokenOffSaysWhereExactly(t *testing.T) {
 			{"its context", func(_ *stage, cancel context.CancelFunc) { cancel() }, context.Canceled},
 			{"Close", func(s *stage, _ context.CancelFunc) { s.c.Close() }, conn.ErrClosed},
 			{"the context", func(s *stage, _ context.CancelFunc) { s.cancel() }, conn.ErrGrace},
-			{"a peer that stalls", func(*stage, context.CancelFunc) {}, &conn.StallError{Doing: "writing", After: 100 * time.Millisecond}},
+			{"a peer that stalls", func(*stage, context.CancelFunc) {}, &conn.StallError{Doing: "writing", After: stall}},
 		} {
 			t.Run(e.name+"/"+name, func(t *testing.T) {
 				leaktest.Check(t)
@@ -152,7 +148,11 @@ func TestAFileThatIsBrokenOffSaysWhereExactly(t *testing.T) {
 					t.Fatal(err)
 				}
 				nc, peer := transport(t)
-				s := newStage(t, nc, peer, conn.Options{Grace: 50 * time.Millisecond, StallTimeout: 100 * time.Millisecond})
+				opts := conn.Options{Grace: stall / 2}
+				if _, stalls := e.want.(*conn.StallError); stalls {
+					opts.StallTimeout = stall
+				}
+				s := newStage(t, nc, peer, opts)
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				sent := make(chan error, 1)
@@ -162,10 +162,10 @@ func TestAFileThatIsBrokenOffSaysWhereExactly(t *testing.T) {
 				s.peer.hears(content(100)...)
 				e.do(s, cancel)
 				err := <-sent
-				rest, _ := io.ReadAll(s.peer)
+				rest, readErr := io.ReadAll(s.peer)
 				moved := 100 + len(rest)
-				if !bytes.Equal(content(size)[100:moved], rest) {
-					t.Error("the peer heard something else than the file")
+				if !bytes.Equal(content(size)[100:moved], rest) || readErr != nil {
+					t.Errorf("the peer heard something else than the file, or not all of it: %v", readErr)
 				}
 				checkPartial(t, err, size, int64(moved))
 				checkError(t, err, e.want)

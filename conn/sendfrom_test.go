@@ -29,12 +29,14 @@ const (
 func content(n int) []byte {
 	contentCache.Lock()
 	defer contentCache.Unlock()
-	p := contentCache.bytes
-	for len(p) < n {
-		p = append(p, block[:len(block)-1]...)
+	if len(contentCache.bytes) < n {
+		p := make([]byte, 0, n+len(block))
+		for len(p) < n {
+			p = append(p, block[:len(block)-1]...)
+		}
+		contentCache.bytes = p
 	}
-	contentCache.bytes = p
-	return p[:n:n]
+	return contentCache.bytes[:n:n]
 }
 
 var contentCache struct {

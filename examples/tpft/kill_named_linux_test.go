@@ -30,8 +30,7 @@ func (k *killing) leave(t *testing.T, sig syscall.Signal) {
 	write(t, filepath.Join(destDir, "x"), []byte("old"))
 	server, address := k.server.serve(t, k.root)
 	r := startRelay(t, address)
-	reached, sent := make(chan struct{}), make(chan struct{})
-	r.direction(k.upload).when(1_000_000, func() { close(reached); <-sent })
+	reached, release := r.hold(k.upload, 1_000_000)
 	client := k.copyThrough(t, r, k.flags()...)
 	select {
 	case <-reached:
@@ -48,7 +47,7 @@ func (k *killing) leave(t *testing.T, sig syscall.Signal) {
 	}
 	victim.signal(t, sig)
 	victim.wait(t, soon)
-	close(sent)
+	release()
 	expectFile(t, filepath.Join(destDir, "x"), []byte("old"))
 
 	left, err := os.ReadDir(destDir)

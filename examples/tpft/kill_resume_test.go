@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,9 +26,7 @@ func TestAfterAKillAResumedCopyMovesTheRestAlone(t *testing.T) {
 					k := &killing{server: goTPFT, client: goTPFT, killServer: killServer, upload: upload}
 					t.Run(fmt.Sprintf("%v, %v, %v", k, sig, flags), func(t *testing.T) {
 						t.Parallel()
-						seed := rand.Uint64()
-						t.Logf("seed %d", seed)
-						k.random = rand.New(rand.NewPCG(seed, 0))
+						k.random = seeded(t)
 						k.root, k.local = t.TempDir(), t.TempDir()
 						k.resume(t, sig, flags)
 					})
@@ -50,11 +47,8 @@ func (k *killing) resume(t *testing.T, sig syscall.Signal, flags []string) {
 
 	running, address := k.server.serve(t, k.root)
 	r := startRelay(t, address)
-	reached, sent := make(chan struct{}), make(chan struct{})
-	release := sync.OnceFunc(func() { close(sent) })
-	t.Cleanup(release)
 	n := defaultChunk + 10_000 + k.random.Int64N(defaultChunk-20_000)
-	r.direction(k.upload).when(n, func() { close(reached); <-sent })
+	reached, release := r.hold(k.upload, n)
 	client := k.copyThrough(t, r, flags...)
 	select {
 	case <-reached:

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -55,15 +56,28 @@ func TestAKilledEndLeavesWhatWasThereAndTheOtherEndLivesOn(t *testing.T) {
 				k := &killing{server: pair.server, client: pair.client, killServer: killServer, upload: upload}
 				t.Run(k.String(), func(t *testing.T) {
 					t.Parallel()
-					seed := rand.Uint64()
-					t.Logf("seed %d", seed)
-					k.random = rand.New(rand.NewPCG(seed, 0))
+					k.random = seeded(t)
 					k.root, k.local = t.TempDir(), t.TempDir()
 					k.repeat(t)
 				})
 			}
 		}
 	}
+}
+
+// seeded returns random numbers. With what it prints in TPFT_TEST_SEED they are
+// the same again.
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("TPFT_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("TPFT_TEST_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
 }
 
 func (k *killing) String() string {
@@ -135,8 +149,7 @@ func (k *killing) kill(t *testing.T, n int64, sig syscall.Signal) {
 	}
 	r := startRelay(t, k.address)
 	defer r.close()
-	reached, sent := make(chan struct{}), make(chan struct{})
-	r.direction(k.upload).when(n, func() { close(reached); <-sent })
+	reached, release := r.hold(k.upload, n)
 
 	client := k.copyThrough(t, r, k.flags()...)
 	victim, survivor := client, k.running
@@ -151,7 +164,7 @@ func (k *killing) kill(t *testing.T, n int64, sig syscall.Signal) {
 	began := time.Now()
 	victim.signal(t, sig)
 	victim.wait(t, soon)
-	close(sent)
+	release()
 	k.served++
 	status := 1
 	if k.killServer {

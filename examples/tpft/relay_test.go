@@ -18,6 +18,7 @@ type relay struct {
 
 	listener net.Listener
 	running  sync.WaitGroup
+	releases []func() // of what is held back
 	mu       sync.Mutex
 	conns    []net.Conn // guarded by mu
 	closed   bool       // guarded by mu
@@ -92,8 +93,21 @@ func startRelay(t *testing.T, server string) *relay {
 	return r
 }
 
+// hold passes on exactly n bytes in the direction of the file, and holds back
+// the others until release is called, or the relay is closed.
+func (r *relay) hold(upload bool, n int64) (reached <-chan struct{}, release func()) {
+	held, released := make(chan struct{}), make(chan struct{})
+	release = sync.OnceFunc(func() { close(released) })
+	r.releases = append(r.releases, release)
+	r.direction(upload).when(n, func() { close(held); <-released })
+	return held, release
+}
+
 // close ends all connections.
 func (r *relay) close() {
+	for _, release := range r.releases {
+		release()
+	}
 	r.listener.Close()
 	r.mu.Lock()
 	r.closed = true

@@ -54,8 +54,7 @@ func (s *stalls) start(t *testing.T, server *testServer, dir string, after int64
 		if from, to = local, r.address+":up"; !upload {
 			from, to = r.address+":down", filepath.Join(dir, "go")
 		}
-		reached, sent := make(chan struct{}), make(chan struct{})
-		r.direction(upload).when(after, func() { close(reached); <-sent })
+		reached, release := r.hold(upload, after)
 		stopped := goTPFT.copy(t, from, to)
 		s.stopped = append(s.stopped, stopped)
 		select {
@@ -64,7 +63,7 @@ func (s *stalls) start(t *testing.T, server *testServer, dir string, after int64
 			t.Errorf("%d bytes were not reached: stderr %q", after, stopped.stderr.String())
 		}
 		stopped.signal(t, syscall.SIGSTOP)
-		close(sent)
+		release()
 		p.after(t, &p.stdout, "stalled")
 	}
 }
