@@ -163,8 +163,8 @@ func (c *Conn) parseAtOnce() {
 // whoever has written the OK to an empty message.
 func (c *Conn) parse(p []byte) {
 	for {
-		if len(p) == 0 && c.writing && c.out.completes && c.emptyDue() {
-			return // written completes it
+		if len(p) == 0 && (c.writing && c.out.completes || c.end.writeErr != nil) && c.emptyDue() {
+			return // the peer may never see our OK; if it was written, written completes it
 		}
 		item, n, err := c.ledger.Parse(p)
 		if err != nil {
