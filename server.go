@@ -1,6 +1,7 @@
 package tinyproto
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -36,6 +37,13 @@ type Server struct {
 	// once; more are turned away with CONLIMIT. Connections that have not greeted
 	// count. Zero means no limit.
 	MaxConns int
+
+	// MaxHellos is how many connections of one call of Serve may be greeting at
+	// once, TLS handshakes included. With one more, the one that has been at it
+	// for longest is ended, if that is 100 ms; until then, Serve accepts no other.
+	// Zero means 1024, or half of MaxConns if that is less, but no less than 16;
+	// negative means no limit.
+	MaxHellos int
 
 	// Grace is how long the connections may take to flush what is queued, and
 	// the handlers to return, after ctx has ended; and one connection after its
@@ -91,10 +99,11 @@ var ErrHandlers = errors.New("handlers did not return within the grace period")
 // the listener, made by [Server.Listen] or [tls.NewListener]; the field TLS does
 // not matter here.
 //
-// When a listener has no resources (EMFILE), Serve waits a little, longer each
-// time up to 1 s, and tries again.
+// When a listener has no resources (EMFILE), Serve ends the connections that
+// have not greeted for 1 s, waits a little, longer each time up to 1 s, and tries
+// again.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
-	run := &serving{Server: s, log: s.Logger, opts: s.Conn, grace: s.Grace}
+	run := &serving{Server: s, log: s.Logger, opts: s.Conn, grace: s.Grace, greeting: newGreeting(s.maxHellos())}
 	if run.log == nil {
 		run.log = slog.Default()
 	}
@@ -131,6 +140,7 @@ type serving struct {
 	open     atomic.Int64   // connections, those that have not greeted included
 	handlers atomic.Int64   // handlers that run
 	refusals atomic.Int64   // connections being turned away
+	greeting *greeting
 }
 
 // Bounds of accept's waits after a failure, and of the peers that are told
@@ -161,6 +171,7 @@ func (s *serving) accept(ctx context.Context, l net.Listener) error {
 			return fmt.Errorf("tinyproto: accept on %v: %w", l.Addr(), err)
 		}
 		s.log.Warn("tinyproto: accept failed, trying again", "addr", l.Addr(), "err", err, "wait", wait)
+		s.greeting.evictAll(noFilesPatience)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -172,9 +183,12 @@ func (s *serving) accept(ctx context.Context, l net.Listener) error {
 // start serves a new connection, or turns it away.
 func (s *serving) start(ctx context.Context, nc net.Conn) {
 	if s.takeSlot() {
-		s.conns.Go(func() { // ends with the handler, or within the hello timeout
+		ctx, cancel := context.WithCancelCause(ctx)
+		hello := s.greeting.begin(ctx, cancel) // in the order in which they come
+		s.conns.Go(func() {                    // ends with the handler, or within the hello timeout
 			defer s.open.Add(-1)
-			s.serve(ctx, nc)
+			defer cancel(nil)
+			s.serve(ctx, cancel, hello, nc)
 		})
 		return
 	}
@@ -204,10 +218,9 @@ func (s *serving) takeSlot() bool {
 }
 
 // serve is the life of one connection.
-func (s *serving) serve(ctx context.Context, nc net.Conn) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c, err := conn.New(ctx, nc, &s.opts)
+func (s *serving) serve(ctx context.Context, cancel context.CancelCauseFunc, hello *list.Element, nc net.Conn) {
+	c, err := s.greet(ctx, nc)
+	s.greeting.done(hello)
 	if err != nil {
 		s.log.Debug("tinyproto: no hello", "remote", nc.RemoteAddr(), "err", err)
 		return

@@ -1,0 +1,129 @@
+package tinyproto
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/conn"
+)
+
+// DefaultMaxHellos is how many connections may be greeting at once.
+const DefaultMaxHellos = 1024
+
+// fewHellos is what MaxHellos is at the least if it follows from MaxConns.
+const fewHellos = 16
+
+// maxHellos resolves MaxHellos. 0 means no limit.
+func (s *Server) maxHellos() int {
+	switch {
+	case s.MaxHellos < 0:
+		return 0
+	case s.MaxHellos == 0 && s.MaxConns > 0:
+		return min(DefaultMaxHellos, max(s.MaxConns/2, fewHellos))
+	case s.MaxHellos == 0:
+		return DefaultMaxHellos
+	}
+	return s.MaxHellos
+}
+
+// errCrowded is why a connection that had not greeted was ended.
+var errCrowded = errors.New("ended before it had greeted, to make room for others")
+
+// How long a connection may take to greet when others wait for its place. Its
+// hello is there when it is accepted, or a round trip or two later with TLS; the
+// rest is time for a server that is busy.
+const (
+	crowdedPatience = 100 * time.Millisecond // there are MaxHellos of them
+	noFilesPatience = time.Second            // there are no descriptors
+)
+
+// greeting are the connections of one Serve that have not greeted.
+type greeting struct {
+	most int           // 0 means no limit
+	room chan struct{} // cap 1: there is one fewer
+
+	mu     sync.Mutex
+	oldest list.List // of *greeter; guarded by mu
+}
+
+// greeter is a connection that has not greeted.
+type greeter struct {
+	since time.Time
+	end   context.CancelCauseFunc
+}
+
+func newGreeting(most int) *greeting {
+	return &greeting{most: most, room: make(chan struct{}, 1)}
+}
+
+// begin adds a connection, which end ends. If that makes them too many, the one
+// that has been at it for longest has to go. It blocks until that one has had
+// its time, until another is done, or until ctx ends: so a flood is accepted
+// only as fast as it can be dealt with.
+func (g *greeting) begin(ctx context.Context, end context.CancelCauseFunc) *list.Element {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.most > 0 && g.oldest.Len() >= g.most && ctx.Err() == nil {
+		if left, ok := g.evict(crowdedPatience); !ok {
+			g.mu.Unlock()
+			select {
+			case <-g.room:
+			case <-time.After(left):
+			case <-ctx.Done():
+			}
+			g.mu.Lock()
+		}
+	}
+	return g.oldest.PushBack(&greeter{time.Now(), end})
+}
+
+// done takes a connection off, if it is not off already.
+func (g *greeting) done(e *list.Element) {
+	g.mu.Lock()
+	g.oldest.Remove(e)
+	g.mu.Unlock()
+	select {
+	case g.room <- struct{}{}:
+	default:
+	}
+}
+
+// evictAll ends all connections that have been greeting for patience.
+func (g *greeting) evictAll(patience time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.oldest.Len() > 0 {
+		if _, ok := g.evict(patience); !ok {
+			return
+		}
+	}
+}
+
+// evict ends the connection that has been greeting for longest, if that is
+// patience. Otherwise it returns how much is left of it. mu is held, and there is
+// a connection.
+func (g *greeting) evict(patience time.Duration) (left time.Duration, ok bool) {
+	e := g.oldest.Front()
+	oldest := e.Value.(*greeter)
+	if left := patience - time.Since(oldest.since); left > 0 {
+		return left, false
+	}
+	g.oldest.Remove(e)
+	oldest.end(errCrowded)
+	return 0, true
+}
+
+// greet makes a connection, unless it had to make room before its turn came:
+// then not even a handshake that has arrived is worth its time.
+func (s *serving) greet(ctx context.Context, nc net.Conn) (*Conn, error) {
+	if ctx.Err() != nil {
+		nc.Close()
+		return nil, fmt.Errorf("tinyproto: hello with %v: %w", nc.RemoteAddr(), context.Cause(ctx))
+	}
+	return conn.New(ctx, nc, &s.opts)
+}
