@@ -1,0 +1,103 @@
+//go:build unix
+
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/internal/faultproxy"
+)
+
+func TestANetworkThatDelaysSplitsAndCoalescesLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, serverOrders{})
+	behind := map[string]*process[clientReport]{}
+	for name, f := range map[string]faultproxy.Faults{
+		"small pieces":    {Split: 3},
+		"pieces, delayed": {Split: 1000, Delay: 3 * time.Millisecond},
+		"coalesced":       {Coalesce: 2 * time.Millisecond},
+		"all":             {Split: 500, Delay: time.Millisecond, Coalesce: time.Millisecond},
+	} {
+		_, address := s.through(f)
+		behind[name] = s.client(clientOrders{Address: address, Largest: 4 << 10})
+	}
+	for s.goesOn() {
+		s.othersAreServed()
+	}
+	for name, c := range behind {
+		s.isServed(c, otherConns)
+		noticedNothing(t, name, c.ends(), otherConns)
+	}
+	if r := s.ends(); len(r.Ends) > 0 {
+		t.Errorf("connections ended with %v", r.Ends)
+	}
+}
+
+// What the protocol can notice, it names; the content is protected by nothing
+// but what the application checks, as over TCP itself.
+func TestACorruptingNetworkIsNoticedByNameAndByTheApplication(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, serverOrders{})
+	for name, test := range map[string]struct{ largest, average int }{
+		"mostly content":           {64 << 10, 10_000},
+		"mostly sizes and answers": {50, 300},
+	} {
+		p, address := s.through(faultproxy.Faults{Corrupt: int64(test.average)})
+		victim := s.client(clientOrders{Address: address, Redial: true, Largest: test.largest, Timeout: 500 * time.Millisecond})
+		s.waitFor("some corruption", func() bool { return p.Stats().Corrupted > 20 && victim.asks().Replied > 10 })
+		for first := true; first || s.goesOn(); first = false {
+			s.othersAreServed()
+		}
+		r := victim.ends()
+		// Every connection loses one request at most, the one that it ends with.
+		accounts(t, r, r.Connected,
+			"wrong content", "no reply", "too large", "reset", "incomplete", "ended by the peer",
+			"stall: reading", "stall: writing", "stall: waiting for the answer to an offer",
+			"violation: answer nobody asked for", "violation: unknown answer to an offer",
+			"violation: ERROR as the answer to a legal size", "violation: CONFLICT without a payload owed",
+			"violation: second offer before the first was settled", "violation: offer above the largest size",
+			"not tinyproto", "connection limit", "refused", "no hello", "grace over")
+		t.Logf("%s: %d bytes corrupted of %d: the client %v", name, p.Stats().Corrupted, p.Stats().Bytes, r.Ends)
+		if r.Lost == 0 {
+			t.Errorf("%s: nothing was noticed", name)
+		}
+	}
+	t.Logf("the server: %v", s.ends().Ends)
+}
+
+func TestAResetConnectionLosesOnlyTheRequestInProgress(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, serverOrders{})
+	p, address := s.through(faultproxy.Faults{Reset: 100_000, Split: 5000})
+	victim := s.client(clientOrders{Address: address, Redial: true, Largest: 64 << 10})
+	s.waitFor("resets", func() bool { return p.Stats().Resets > 5 && victim.asks().Replied > 10 })
+	for s.goesOn() {
+		s.othersAreServed()
+	}
+	r := victim.ends()
+	accounts(t, r, p.Stats().Resets, "reset", "incomplete", "refused", "ended by the peer")
+	for name := range s.ends().Ends {
+		if name != "reset" && name != "incomplete" && name != "unsent" {
+			t.Errorf("the server ended connections with %q", name)
+		}
+	}
+}
+
+func TestABlackHoleIsNoticedByTheClientsTimeouts(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, serverOrders{})
+	p, address := s.through(faultproxy.Faults{BlackHole: 100_000})
+	victim := s.client(clientOrders{Address: address, Redial: true, Largest: 64 << 10, Timeout: 300 * time.Millisecond})
+	s.waitFor("black holes", func() bool { return p.Stats().BlackHoles > 3 && victim.asks().Replied > 10 })
+	for s.goesOn() {
+		s.othersAreServed()
+	}
+	r := victim.ends()
+	accounts(t, r, r.Connected,
+		"no reply", "no hello", "grace over", "stall: reading", "stall: writing", "stall: waiting for the answer to an offer")
+	if r.Lost == 0 {
+		t.Error("nothing was noticed")
+	}
+	s.ends()
+}
