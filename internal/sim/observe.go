@@ -1,0 +1,66 @@
+package main
+
+import (
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/tinytest"
+)
+
+// trace is told by the network what happens.
+func (w *world) trace(e tinytest.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.netEnd(e.At, e.Peer)
+	switch e.Op {
+	case tinytest.OpRead:
+		n.read += e.N
+	case tinytest.OpCloseWrite:
+		if n.cut = w.cutting; !n.cut {
+			n.closedWrite = e.Time
+		}
+	case tinytest.OpClose:
+		n.closed = e.Time
+	}
+	w.log.event(e.Time.Sub(w.began), e)
+}
+
+// netEnd is what the network tells of an end.
+type netEnd struct {
+	read                int // bytes
+	closedWrite, closed time.Time
+	cut                 bool // the network ended its stream
+}
+
+// netEnd returns what is known of an end. mu is held.
+func (w *world) netEnd(local, remote string) *netEnd {
+	key := [2]string{local, remote}
+	n := w.netEnds[key]
+	if n == nil {
+		n = &netEnd{}
+		w.netEnds[key] = n
+	}
+	return n
+}
+
+// lingered reports whether an end closed its transport without having seen the
+// end of its peer's stream, for which it waits 1 s behind the end of its own.
+func (w *world) lingered(e *endpoint) bool { return w.waitedForPeer(e) >= time.Second }
+
+// cut reports whether the network ended the stream of an end.
+func (w *world) cut(e *endpoint) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.netEnd(e.conn.LocalAddr().String(), e.conn.RemoteAddr().String()).cut
+}
+
+// waitedForPeer returns how long after the end of its stream an end closed its
+// transport, 0 if it did not end it by itself.
+func (w *world) waitedForPeer(e *endpoint) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.netEnd(e.conn.LocalAddr().String(), e.conn.RemoteAddr().String())
+	if n.closedWrite.IsZero() {
+		return 0
+	}
+	return n.closed.Sub(n.closedWrite)
+}
