@@ -4,11 +4,15 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 1m
+DURATION ?= 30m
+CONNECTIONS ?= 5000
+SEEDS ?= 20000
+FROM ?= 1
 
 # Every directory with a go.mod of its own.
 MODULES = $(patsubst %/go.mod,%,$(shell git ls-files --cached --others --exclude-standard -- 'go.mod' '*/go.mod' | sed 's,^,./,'))
 
-.PHONY: help demo test large check bench fuzz cover measure
+.PHONY: help demo test large check bench fuzz cover verify measure soak sim
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,3 +47,22 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 cover: ## statement coverage of the packages
 	$(GO) test -coverprofile=cover.out . ./conn ./flow ./hub ./transform ./wire
 	$(GO) tool cover -func=cover.out | tail -1
+
+verify: ## search the models of the protocol; needs spin and gcc
+	@$(GO) run ./internal/verifymodel $(RUNS)
+
+soak: ## CONNECTIONS (5000) that come and go for DURATION (30m), restarts of the server; accounts for every message
+	$(GO) run ./internal/soak -duration $(DURATION) -connections $(CONNECTIONS)
+
+sim: ## SEEDS (20000) simulated runs, from the seed FROM (1) on: faults on a network in memory; nothing may be lost silently
+	$(GO) run ./internal/sim -seeds $(SEEDS) -from $(FROM)
+
+.PHONY: attack faults
+attack: DURATION = 10s
+attack: CONNECTIONS = 10000
+attack: ## what hostile peers cost a server and its honest clients: CONNECTIONS (10000) of each kind, for DURATION (10s)
+	$(GO) run ./internal/attack -conns $(CONNECTIONS) -duration $(DURATION)
+
+faults: DURATION = 1m
+faults: ## processes killed, stopped and starved, a network that mistreats bytes: each for DURATION (1m)
+	$(GO) test -count=1 -race -v -timeout 0 ./internal/faults -duration $(DURATION)
