@@ -69,11 +69,13 @@ func (c *Conn) SetAccept(accept Accept) {
 	}
 	c.undecided = false
 	if size, ok := c.ledger.PeerOffer(); ok {
-		c.deciding = true
-		defer func() { c.deciding = false }()
+		c.settling = true
+		defer func() { // also if accept exits its goroutine
+			c.settling = false
+			c.noted.Signal()
+			c.flush(false)
+		}()
 		c.place(size, c.unlocked)
-		c.deciding = false
-		c.flush(false)
 	}
 }
 

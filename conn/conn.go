@@ -57,7 +57,9 @@ type Conn struct {
 	// Streaming in. Guarded by mu.
 	accept     Accept
 	holdOffers bool // no offer is decided on before SetAccept
+	offers     uint // counts the peer's
 	undecided  bool // one is held for that
+	settling   bool // SetAccept decides on it
 	reading    readerState
 	deciding   bool                         // accept is being asked
 	placement  Placement                    // of the peer's offer, until it is accepted

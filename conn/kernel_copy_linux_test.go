@@ -127,6 +127,48 @@ func TestNoPayloadByteFromAUnixSocketIntoAFileEntersTheProgram(t *testing.T) {
 	}
 }
 
+// Where the kernel does not copy, the program does.
+func TestFilesAreCopiedWhereTheKernelDoesNot(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		err   syscall.Errno
+		calls []uint32
+	}{
+		{"an old kernel", syscall.ENOSYS, []uint32{syscall.SYS_SPLICE, syscall.SYS_SENDFILE}},
+		{"a file system that can't", syscall.EINVAL, []uint32{syscall.SYS_SPLICE, syscall.SYS_SENDFILE}},
+		{"a sandbox", syscall.EPERM, []uint32{syscall.SYS_SPLICE}},
+		{"no pipes left", syscall.EMFILE, []uint32{syscall.SYS_PIPE2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const size = 1 << 20
+			dir, child := copyDir(t, size)
+			if !inChild(t, child) {
+				checkCopied(t, dir, size, true)
+				return
+			}
+			source, target := copyFiles(t)
+			x, y := tcpPair(t)
+			forbidCalls(t, c.err, c.calls...)
+			if _, err := syscall.Splice(-1, nil, -1, nil, 1, 0); c.calls[0] == syscall.SYS_SPLICE && err != c.err {
+				t.Fatalf("splice: %v, expected %v", err, c.err)
+			}
+			a, b := joinBounded(t, x, y, nil, nil)
+			into := make(catcher, 1)
+			b.SetAccept(func(n uint32) conn.Placement {
+				p := into.accept(n)
+				p.Writer = target
+				return p
+			})
+			if err := a.SendFrom(t.Context(), source, size); err != nil {
+				t.Error(err)
+			}
+			if got := <-into; got.err != nil || got.moved != size {
+				t.Errorf("%d bytes came, %v", got.moved, got.err)
+			}
+		})
+	}
+}
+
 func sendFile(ctx context.Context, c *conn.Conn, path string) error {
 	f, err := os.Open(path)
 	if err != nil {

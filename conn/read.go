@@ -247,7 +247,7 @@ func (c *Conn) deliver(msg []byte) {
 func (c *Conn) verdict() wire.Verdict {
 	size, ok := c.ledger.PeerOffer()
 	switch {
-	case !ok || c.deciding || c.undecided:
+	case !ok || c.deciding || c.undecided || c.settling:
 		return wire.Hold
 	case c.placement.Refuse, c.placement.Writer == nil && size > c.opts.MaxMessage:
 		return wire.Refuse

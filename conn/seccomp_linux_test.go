@@ -18,12 +18,24 @@ const copyLimit = 64
 // none of it.
 func forbidCopying(t testing.TB) {
 	t.Helper()
+	install(t, copyFilter)
+}
+
+// forbidCalls has the kernel fail with an error, in this process and from now on,
+// whenever one of some system calls is made.
+func forbidCalls(t testing.TB, err syscall.Errno, numbers ...uint32) {
+	t.Helper()
+	install(t, func(audit uint32) []syscall.SockFilter { return callFilter(audit, err, numbers) })
+}
+
+func install(t testing.TB, filter func(audit uint32) []syscall.SockFilter) {
+	t.Helper()
 	arch, ok := seccompArchs[runtime.GOARCH]
 	if !ok {
 		t.Fatalf("the numbers of seccomp on %s are not known to this test", runtime.GOARCH)
 	}
-	filter := copyFilter(arch.audit)
-	program := syscall.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	instructions := filter(arch.audit)
+	program := syscall.SockFprog{Len: uint16(len(instructions)), Filter: &instructions[0]}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const setNoNewPrivs, setModeFilter, allThreads = 38, 1, 1
@@ -32,7 +44,7 @@ func forbidCopying(t testing.TB) {
 	}
 	failed, _, errno := syscall.RawSyscall(arch.seccomp, setModeFilter, allThreads, uintptr(unsafe.Pointer(&program)))
 	if errno != 0 || failed != 0 {
-		t.Fatalf("a seccomp filter can't be installed here, so this test can't count what is copied: %v, thread %d", errno, failed)
+		t.Fatalf("a seccomp filter can't be installed here, which this test can't do without: %v, thread %d", errno, failed)
 	}
 }
 
@@ -48,21 +60,34 @@ var seccompArchs = map[string]struct {
 	"loong64": {277, 0xc0000102},
 }
 
-// copyFilter is a program of the kernel's packet filter.
+// The instructions of the kernel's packet filter, and where it finds the call.
+const (
+	load         = syscall.BPF_LD | syscall.BPF_W | syscall.BPF_ABS
+	ifEqual      = syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K
+	ifAbove      = syscall.BPF_JMP | syscall.BPF_JGT | syscall.BPF_K
+	give         = syscall.BPF_RET | syscall.BPF_K
+	allow        = 0x7fff0000
+	failWith     = 0x00050000 // and the error
+	callNumber   = 0
+	callArch     = 4
+	callFile     = 16      // the low half of the first argument
+	callSize     = 16 + 16 // that of the third,
+	callSizeHigh = callSize + 4
+)
+
+func callFilter(audit uint32, err syscall.Errno, numbers []uint32) []syscall.SockFilter {
+	program := []syscall.SockFilter{
+		{Code: load, K: callArch},
+		{Code: ifEqual, K: audit, Jf: uint8(len(numbers)) + 2},
+		{Code: load, K: callNumber},
+	}
+	for i, number := range numbers {
+		program = append(program, syscall.SockFilter{Code: ifEqual, K: number, Jt: uint8(len(numbers) - i)})
+	}
+	return append(program, syscall.SockFilter{Code: give, K: allow}, syscall.SockFilter{Code: give, K: failWith | uint32(err)})
+}
+
 func copyFilter(audit uint32) []syscall.SockFilter {
-	const (
-		load        = syscall.BPF_LD | syscall.BPF_W | syscall.BPF_ABS
-		ifEqual     = syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K
-		ifAbove     = syscall.BPF_JMP | syscall.BPF_JGT | syscall.BPF_K
-		give        = syscall.BPF_RET | syscall.BPF_K
-		allow       = 0x7fff0000
-		fail        = 0x00050000 | uint32(syscall.EIO)
-		atNumber    = 0
-		atArch      = 4
-		atFile      = 16      // the low half of the first argument
-		atLength    = 16 + 16 // that of the third
-		atLengthTop = atLength + 4
-	)
 	forbidden := []uint32{
 		syscall.SYS_READV, syscall.SYS_WRITEV, syscall.SYS_PREADV, syscall.SYS_PWRITEV, syscall.SYS_RECVMSG, syscall.SYS_SENDMSG,
 	}
@@ -71,19 +96,19 @@ func copyFilter(audit uint32) []syscall.SockFilter {
 	}
 	// The end of the program, which all before it jumps to.
 	end := []syscall.SockFilter{
-		{Code: load, K: atFile},
+		{Code: load, K: callFile},
 		{Code: ifAbove, K: 2, Jf: 4}, // else allow
-		{Code: load, K: atLengthTop},
+		{Code: load, K: callSizeHigh},
 		{Code: ifEqual, K: 0, Jf: 3}, // else fail
-		{Code: load, K: atLength},
+		{Code: load, K: callSize},
 		{Code: ifAbove, K: copyLimit, Jt: 1}, // fail
 		{Code: give, K: allow},
-		{Code: give, K: fail},
+		{Code: give, K: failWith | uint32(syscall.EIO)},
 	}
 	program := []syscall.SockFilter{
-		{Code: load, K: atArch},
+		{Code: load, K: callArch},
 		{Code: ifEqual, K: audit, Jf: uint8(1 + len(forbidden) + len(limited) + 1 + len(end) - 1)},
-		{Code: load, K: atNumber},
+		{Code: load, K: callNumber},
 	}
 	toEnd := len(forbidden) + len(limited) + 1
 	for i, number := range forbidden {

@@ -81,11 +81,12 @@ func (c *Conn) seeAgain() {
 // decide asks what becomes of the peer's offer. The reader calls it, or New.
 func (c *Conn) decide(size uint32) {
 	c.deciding, c.placement, c.placed = true, Placement{}, size
+	c.offers++
 	defer func() { c.deciding = false }()
 	c.completeReading()
-	if c.emptying {
+	if c.emptying || c.settling {
 		c.watch.busy = true
-		for c.emptying && c.end.state != over {
+		for (c.emptying || c.settling) && c.end.state != over {
 			c.noted.Wait()
 		}
 		c.seeAgain()
@@ -106,10 +107,15 @@ func (c *Conn) place(size uint32, run func(func())) {
 	if c.accept == nil || c.end.state == over {
 		return
 	}
-	accept := c.accept
+	accept, asked := c.accept, c.offers
 	var p Placement
 	run(func() { p = accept(size) })
+	_, waits := c.ledger.PeerOffer()
 	switch {
+	case !waits || c.offers != asked: // it was put off meanwhile (R4), and will be asked about again
+		if p.Writer != nil && !p.Refuse {
+			p.fail(run, &PartialError{Size: int64(size), Err: errPutOff})
+		}
 	case p.Refuse:
 		c.placement.Refuse = true
 	case p.Writer == nil:
@@ -122,6 +128,8 @@ func (c *Conn) place(size uint32, run func(func())) {
 		c.placement = p
 	}
 }
+
+var errPutOff = errors.New("it was put off, and is to be offered again")
 
 // fail tells that nothing more will come.
 func (p *Placement) fail(run func(func()), err *PartialError) {
