@@ -57,9 +57,9 @@ var patterns = []pattern{
 		workers: some, memory: plain, attack: greetAndRepeat(bytes.Repeat(size(wire.MaxSize), 4<<10))},
 	{name: "drip-size", does: "sends a byte of a size just before each StallTimeout",
 		drips: true, workers: all, memory: plain, attack: func(v *victim) {
-			if v.greets() && v.says(0) {
+			if v.greets() && v.says(0xf0) { // of 4 GB, which is refused when it is complete
 				v.inPosition()
-				for v.waits() && v.says(0xff) && v.waits() && v.says(0xff) && v.waits() && v.says(0xff, 0) {
+				for v.waits() && v.says(0xff) && v.waits() && v.says(0xff) && v.waits() && v.says(0xff, 0xf0) {
 				}
 			}
 		}},
