@@ -65,6 +65,9 @@ func draw(seed uint64) *plan {
 		p.probes = append(p.probes, d.between(0, min(p.limit, 20*time.Second)))
 	}
 	slices.Sort(p.probes)
+	if !p.gentle && d.chance(0.2) {
+		p.hub.deafAfter = d.IntN(20)
+	}
 	return p
 }
 

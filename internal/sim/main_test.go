@@ -77,6 +77,9 @@ func TestTheSeedsDrawAllThereIs(t *testing.T) {
 	for seed := range uint64(500) {
 		p := draw(seed)
 		total.topologies[p.topology]++
+		for _, part := range []any{p.network, p.server, p.hub, p.relay} {
+			note(options, reflect.ValueOf(part))
+		}
 		for _, f := range p.faults {
 			total.faults[f.kind]++
 		}

@@ -146,6 +146,7 @@ type hubPlan struct {
 	think                      time.Duration // of the program, after each event
 	leaveEvery, sendDirectEach int           // each so-manieth message makes its member leave or ends it, or is for one alone; 0: none
 	serverOutlives             bool          // the connections end by the hub, not with it
+	deafAfter                  int           // so many messages, the program takes no more events; 0: never
 	announcements              int           // messages to all, besides those of the members
 	announceEvery              time.Duration
 }

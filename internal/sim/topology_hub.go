@@ -12,9 +12,10 @@ import (
 
 // chat is a hub and its program: what one member sends goes to the others.
 type chat struct {
-	w   *world
-	hub *hub.Hub
-	ctx context.Context // of the hub
+	w     *world
+	hub   *hub.Hub
+	ctx   context.Context // of the hub
+	ended chan struct{}   // closed when Run has returned
 
 	mu      sync.Mutex
 	members map[*hub.Member]*endpoint // guarded by mu
@@ -36,7 +37,8 @@ type post struct {
 // runHub starts a hub behind a server, and its members.
 func (w *world) runHub() {
 	p := w.plan.hub
-	ch := &chat{w: w, members: map[*hub.Member]*endpoint{}}
+	ch := &chat{w: w, ended: make(chan struct{}), members: map[*hub.Member]*endpoint{}}
+	w.chat = ch
 	hubCtx := w.until(w.plan.server.endAt)
 	ch.ctx = hubCtx
 	ch.hub = hub.New(&hub.Options{QueueMessages: p.messages, QueueBytes: p.bytes, Full: p.policy, EventBuffer: p.events,
@@ -56,20 +58,18 @@ func (w *world) runHub() {
 		w.all.Go(ch.announce) // ends with hubCtx, or when all is said
 	}
 	w.all.Go(func() { // ends with hubCtx
-		ran := make(chan struct{})
 		go func() { // ends with the hub
 			ch.hub.Run(hubCtx)
-			close(ran)
+			close(ch.ended)
 		}()
 		<-hubCtx.Done()
 		began := time.Now()
-		<-ran
+		<-ch.ended
 		if took, limit := time.Since(began), graceOf(p.grace)+2*time.Second; took > limit {
 			w.violate("Run returned %v after the end of its context, expected at most %v", took, limit)
 		}
 		endServer(errServer)
 	})
-	w.chat = ch
 	w.startClients()
 }
 
@@ -122,6 +122,10 @@ func (ch *chat) listen() {
 		}
 		if p.think > 0 {
 			time.Sleep(p.think)
+		}
+		if n == p.deafAfter {
+			ch.w.logf("hub: the program takes no more events")
+			<-ch.ended // and what is left after that
 		}
 	}
 }
