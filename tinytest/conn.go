@@ -82,7 +82,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 func (c *Conn) CloseWrite() error {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
-	if err := c.closeWrite(); err != nil {
+	if err := c.closeWrite(OpCloseWrite); err != nil {
 		return c.opError("close", err)
 	}
 	return nil
@@ -167,15 +167,15 @@ func (c *Conn) SetLinger(sec int) error {
 	return nil
 }
 
-// closeWrite is CloseWrite with mu held.
-func (c *Conn) closeWrite() error {
+// closeWrite is CloseWrite with mu held, by whom op says.
+func (c *Conn) closeWrite(op Op) error {
 	switch {
 	case c.closed:
 		return net.ErrClosed
 	case c.broken || c.out.ended:
 		return nil
 	}
-	c.trace(Event{Op: OpCloseWrite}, nil)
+	c.trace(Event{Op: op}, nil)
 	c.out.end()
 	c.out.stopWriting(syscall.EPIPE)
 	return nil

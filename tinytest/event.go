@@ -18,6 +18,7 @@ const (
 	OpRead       Op = "read"        // At read N bytes
 	OpEnd        Op = "end"         // At read the end of the stream
 	OpCloseWrite Op = "close write" // At ended its stream
+	OpCut        Op = "cut"         // the network ended the stream of At: Link.CloseWrite
 	OpClose      Op = "close"       // At closed the connection
 	OpBreak      Op = "break"       // At lost the connection: Err says why
 	OpStall      Op = "stall"       // a link: nothing moves in Direction for the time D

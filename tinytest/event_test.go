@@ -44,6 +44,7 @@ func TestTraceIsToldOfAllThatHappens(t *testing.T) {
 		link.Set(tinytest.Conditions{Buffer: 1})
 		link.CloseWrite(tinytest.ToListener)
 		b.Read(make([]byte, 1))
+		b.(*tinytest.Conn).CloseWrite()
 		b.Close()
 		link.Reset()
 		a.Close()
@@ -61,8 +62,9 @@ func TestTraceIsToldOfAllThatHappens(t *testing.T) {
 			"1s alice > server: partition both ways",
 			"1s alice > server: heal",
 			"1s alice > server: conditions {Latency:0s Jitter:0s Bandwidth:0 Buffer:1 MaxSegment:0}",
-			"1s alice:1 > server: close write",
+			"1s alice:1 > server: cut",
 			"1s server > alice:1: end",
+			"1s server > alice:1: close write",
 			"1s server > alice:1: close",
 			"1s alice > server: reset",
 			"1s alice:1 > server: break: connection reset by peer",

@@ -171,9 +171,9 @@ func (l *Link) CloseWrite(dir Direction) {
 	for _, c := range slices.Clone(l.conns) {
 		dir.each(func(one Direction) {
 			if one == ToListener {
-				c.closeWrite()
+				c.closeWrite(OpCut)
 			} else {
-				c.peer.closeWrite()
+				c.peer.closeWrite(OpCut)
 			}
 		})
 	}

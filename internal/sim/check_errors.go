@@ -170,7 +170,7 @@ func (r reasons) explain(part error) (ok, known bool) {
 		return r.within, true
 	case errUpstream:
 		return r.e.name == "relay-near", true
-	case errEvicted:
+	case errMember:
 		return r.e.member != nil, true
 	case errHandler:
 		return r.handler, true

@@ -15,9 +15,9 @@ func (w *world) trace(e tinytest.Event) {
 	case tinytest.OpRead:
 		n.read += e.N
 	case tinytest.OpCloseWrite:
-		if n.cut = w.cutting; !n.cut {
-			n.closedWrite = e.Time
-		}
+		n.closedWrite = e.Time
+	case tinytest.OpCut:
+		n.cut = true
 	case tinytest.OpClose:
 		n.closed = e.Time
 	}

@@ -117,7 +117,7 @@ func (ch *chat) listen() {
 			if n%2 == 0 {
 				e.Member.Leave()
 			} else {
-				e.Member.Close(errEvicted)
+				e.Member.Close(errMember)
 			}
 		}
 		if p.think > 0 {

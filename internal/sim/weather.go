@@ -29,9 +29,7 @@ func (w *world) bring(f faultPlan) {
 	case faultReset:
 		l.Reset()
 	case faultCloseWrite:
-		w.setCutting(true)
 		l.CloseWrite(f.direction)
-		w.setCutting(false)
 	case faultConditions:
 		l.Set(f.conditions)
 	case faultRefuse:
@@ -41,12 +39,6 @@ func (w *world) bring(f faultPlan) {
 		l.Refuse(true)
 		w.after(f.duration, func() { l.Refuse(false) })
 	}
-}
-
-func (w *world) setCutting(now bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cutting = now
 }
 
 // after does something later, unless everything has ended by then.

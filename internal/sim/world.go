@@ -33,7 +33,6 @@ type world struct {
 	refused  map[string]bool       // guarded by mu: names that a fault refused
 	ready    chan struct{}         // closed when a gentle hub has all its members
 	brought  map[fault]int         // guarded by mu: faults
-	cutting  bool                  // guarded by mu: the network ends streams, nobody else
 	lasted   time.Duration         // set at the end
 
 	// For tests of the checks: spoil changes what an end has received.
@@ -56,7 +55,7 @@ var (
 	errPatience = errors.New("sim: the time for this Send is over")
 	errStop     = errors.New("sim: the application receives no more")
 	errHandler  = errors.New("sim: the handler's own error")
-	errEvicted  = errors.New("sim: the program ends this member")
+	errMember   = errors.New("sim: the program ends this member")
 	errUpstream = errors.New("sim: the relay has no connection to the origin")
 	errReader   = errors.New("sim: the Reader failed")
 	errWriter   = errors.New("sim: the Writer failed")
@@ -71,7 +70,7 @@ func newWorld(p *plan) *world {
 	return w
 }
 
-// run lets the plan happen, and returns what the checks found.
+// run lets the plan happen, and checks what came of it.
 func (w *world) run() {
 	time.AfterFunc(w.plan.limit, func() { w.end(errLimit) })
 	switch w.plan.topology {
