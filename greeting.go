@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 // DefaultMaxHellos is how many connections may be greeting at once.
 const DefaultMaxHellos = 1024
 
+// tlsHellos is how many of them there may be for each processor with TLS, whose
+// handshakes take their time: a queue of these delays all connections.
+const tlsHellos = 128
+
 // fewHellos is what MaxHellos is at the least if it follows from MaxConns.
 const fewHellos = 16
 
@@ -23,12 +28,17 @@ func (s *Server) maxHellos() int {
 	switch {
 	case s.MaxHellos < 0:
 		return 0
-	case s.MaxHellos == 0 && s.MaxConns > 0:
-		return min(DefaultMaxHellos, max(s.MaxConns/2, fewHellos))
-	case s.MaxHellos == 0:
-		return DefaultMaxHellos
+	case s.MaxHellos > 0:
+		return s.MaxHellos
 	}
-	return s.MaxHellos
+	most := DefaultMaxHellos
+	if s.TLS != nil {
+		most = min(most, tlsHellos*runtime.GOMAXPROCS(0))
+	}
+	if s.MaxConns > 0 {
+		most = min(most, max(s.MaxConns/2, fewHellos))
+	}
+	return most
 }
 
 // errCrowded is why a connection that had not greeted was ended.

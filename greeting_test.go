@@ -1,9 +1,11 @@
 package tinyproto_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,20 +28,22 @@ func TestPeersThatDoNotGreetMakeRoomForThoseWhoCameAfterThem(t *testing.T) {
 	leaktest.Check(t)
 	for _, tt := range []struct {
 		maxConns, maxHellos int
+		tls                 *tls.Config
 		silent, waitedFor   int
 	}{
-		{0, 0, 1100, tinyproto.DefaultMaxHellos},
-		{0, 5, 20, 5},
-		{0, -1, 1100, 1100},
-		{100, 0, 90, 50}, // half of MaxConns
-		{20, 0, 19, 16},  // but not too few
-		{5000, 0, 1100, tinyproto.DefaultMaxHellos},
-		{100, 70, 90, 70},
+		{0, 0, nil, 1100, tinyproto.DefaultMaxHellos},
+		{0, 0, &tls.Config{}, 1100, min(tinyproto.DefaultMaxHellos, 128*runtime.GOMAXPROCS(0))},
+		{0, 5, nil, 20, 5},
+		{0, -1, nil, 1100, 1100},
+		{100, 0, nil, 90, 50}, // half of MaxConns
+		{20, 0, nil, 19, 16},  // but not too few
+		{5000, 0, nil, 1100, tinyproto.DefaultMaxHellos},
+		{100, 70, nil, 90, 70},
 	} {
-		t.Run(fmt.Sprintf("MaxConns %d, MaxHellos %d", tt.maxConns, tt.maxHellos), func(t *testing.T) {
+		t.Run(fmt.Sprintf("MaxConns %d, MaxHellos %d, TLS %t", tt.maxConns, tt.maxHellos, tt.tls != nil), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newMemory()
-				serve(t, &tinyproto.Server{Handler: echo, MaxConns: tt.maxConns, MaxHellos: tt.maxHellos}, l)
+				serve(t, &tinyproto.Server{Handler: echo, MaxConns: tt.maxConns, MaxHellos: tt.maxHellos, TLS: tt.tls}, l)
 				var peers []net.Conn
 				for range tt.silent {
 					peers = append(peers, l.connect(t))

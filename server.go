@@ -41,9 +41,16 @@ type Server struct {
 	// MaxHellos is how many connections of one call of Serve may be greeting at
 	// once, TLS handshakes included. With one more, the one that has been at it
 	// for longest is ended, if that is 100 ms; until then, Serve accepts no other.
-	// Zero means 1024, or half of MaxConns if that is less, but no less than 16;
-	// negative means no limit.
+	// Zero means 1024, or 128 for each processor with TLS, or half of MaxConns if
+	// that is less, but no less than 16; negative means no limit.
 	MaxHellos int
+
+	// MaxBuffered is how many bytes the messages that are arriving may take
+	// together, on the connections of one call of Serve, for each what exceeds 64
+	// KiB. Beyond it, the connection whose message arrives the slowest is ended,
+	// with an error that matches ErrBudget: see [conn.Budget]. Zero means 1 GiB;
+	// negative means no limit. It does not matter if Conn.Budget is set.
+	MaxBuffered int64
 
 	// Grace is how long the connections may take to flush what is queued, and
 	// the handlers to return, after ctx has ended; and one connection after its
@@ -72,6 +79,9 @@ type Server struct {
 	// Warn, and all that peers cause at Debug. Nil means slog.Default.
 	Logger *slog.Logger
 }
+
+// DefaultMaxBuffered is the default of Server.MaxBuffered, in bytes.
+const DefaultMaxBuffered = 1 << 30
 
 // PanicError is the error of a connection whose handler panicked, unless the
 // connection had ended before.
@@ -111,6 +121,13 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		run.grace = conn.DefaultGrace
 	}
 	run.opts.Grace = run.grace
+	switch {
+	case run.opts.Budget != nil || s.MaxBuffered < 0:
+	case s.MaxBuffered == 0:
+		run.opts.Budget = conn.NewBudget(DefaultMaxBuffered)
+	default:
+		run.opts.Budget = conn.NewBudget(s.MaxBuffered)
+	}
 	run.grace = max(run.grace, 0)
 	if s.Handler == nil || len(listeners) == 0 {
 		for _, l := range listeners {

@@ -26,6 +26,7 @@ var (
 	ErrInDoubt      = conn.ErrInDoubt
 	ErrUnsent       = conn.ErrUnsent
 	ErrGrace        = conn.ErrGrace
+	ErrBudget       = conn.ErrBudget
 	ErrProtocol     = conn.ErrProtocol
 	ErrConnLimit    = conn.ErrConnLimit
 	ErrRefused      = conn.ErrRefused

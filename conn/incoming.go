@@ -1,22 +1,31 @@
 package conn
 
-// Memory for a message that arrives: up to firstAlloc at once; beyond that it
-// grows by growth with what has arrived, never with what was claimed.
-const (
-	firstAlloc = 64 << 10
-	growth     = 4
-
-	// Up to smallMessage, a message is read with room for what may follow it in
-	// the same segment, which saves a read for the next size.
-	smallMessage = 4 << 10
+import (
+	"sync"
+	"time"
 )
 
+// Memory for a message that arrives: as much as firstRead is borrowed, and what
+// is taken follows what has arrived, not what was claimed: firstAlloc once
+// firstRead is full, and then growth times as much whenever that is full.
+const (
+	firstRead  = 4 << 10
+	firstAlloc = 64 << 10
+	growth     = 4
+)
+
+var firstReads = sync.Pool{New: func() any { return new([firstRead]byte) }}
+
 // incoming is a message whose payload is arriving. The reader reads into
-// space, so it copies nothing but what came in one read with an answer.
+// space, so it copies only what came in one read with an answer, and the
+// beginnings of messages that grow. Guarded by Conn.mu, as partial is.
 type incoming struct {
-	buf  []byte
-	have int
-	size int
+	buf    []byte
+	have   int
+	size   int
+	first  *[firstRead]byte // what buf is, if it is borrowed
+	began  time.Time
+	charge *arrival // what the Budget was charged with; nil if nothing
 }
 
 func (in *incoming) start(size uint32) {
@@ -24,40 +33,74 @@ func (in *incoming) start(size uint32) {
 	switch {
 	case in.size == 0:
 		in.buf = []byte{}
-	case in.size <= smallMessage:
+	case in.size <= firstRead:
+		// With room for what may follow it in the same segment, which saves a read
+		// for the next size.
 		in.buf = make([]byte, in.size+keptSize)
 	default:
-		in.buf = make([]byte, min(in.size, firstAlloc))
+		in.first = firstReads.Get().(*[firstRead]byte)
+		in.buf, in.began = in.first[:], time.Now()
 	}
 }
 
 // space returns where the next bytes of the stream belong: never empty while
 // the message is incomplete.
-func (in *incoming) space() []byte {
+func (c *Conn) space() []byte {
+	in := &c.partial
 	if in.have == len(in.buf) && in.have < in.size {
-		grown := make([]byte, min(in.size, len(in.buf)*growth))
-		copy(grown, in.buf)
-		in.buf = grown
+		c.grow(in)
 	}
 	return in.buf[in.have:]
 }
 
+func (c *Conn) grow(in *incoming) {
+	size := min(in.size, max(len(in.buf)*growth, firstAlloc))
+	if c.opts.Budget != nil && size > firstAlloc {
+		if in.charge == nil {
+			in.charge = &arrival{conn: c, began: in.began}
+		}
+		c.opts.Budget.take(in.charge, int64(size-firstAlloc), in.have)
+	}
+	grown := make([]byte, size)
+	copy(grown, in.buf)
+	in.returnFirst()
+	in.buf = grown
+}
+
+func (in *incoming) returnFirst() {
+	if in.first != nil {
+		firstReads.Put(in.first)
+		in.first = nil
+	}
+}
+
 // add takes payload bytes, which may be those at space already.
-func (in *incoming) add(p []byte) {
+func (c *Conn) add(p []byte) {
 	for len(p) > 0 {
-		space := in.space()
+		space := c.space()
 		n := len(p)
 		if &space[0] != &p[0] {
 			n = copy(space, p)
 		}
-		in.have += n
+		c.partial.have += n
 		p = p[n:]
 	}
 }
 
-// message returns the complete message and forgets it.
-func (in *incoming) message() []byte {
+// completed returns the message, and forgets it.
+func (c *Conn) completed() []byte {
+	in := &c.partial
 	m := in.buf[:in.size:in.size]
-	*in = incoming{}
+	c.forget()
 	return m
+}
+
+// forget gives up the message that is arriving, if there is one. It is the
+// reader's, whose memory it is.
+func (c *Conn) forget() {
+	c.partial.returnFirst()
+	if c.partial.charge != nil {
+		c.opts.Budget.give(c.partial.charge)
+	}
+	c.partial = incoming{}
 }

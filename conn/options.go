@@ -25,6 +25,10 @@ type Options struct {
 	// the protocol's own limit is [wire.MaxSize], and larger values mean that.
 	MaxMessage uint32
 
+	// Budget bounds what the messages that arrive on several connections take
+	// together. Nil means no bound but that of each. Servers of package tinyproto set one.
+	Budget *Budget
+
 	// InboxBuffer is how many received messages wait in the Inbox before the
 	// peer has to: its next offer is answered once the application has taken
 	// one. One more is held beyond the buffer. Zero means no buffer.

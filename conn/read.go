@@ -29,6 +29,7 @@ func (c *Conn) read() {
 	c.reading = readerRuns
 	defer c.leave()
 	defer c.breakOff()
+	defer c.forget()
 	for reads := 0; ; reads++ {
 		c.parseKept()
 		c.completeReading()
@@ -56,7 +57,7 @@ func (c *Conn) read() {
 			giveBack(buffer)
 			buffer = nil
 			if payload {
-				into = c.partial.space()
+				into = c.space()
 			}
 		}
 		c.mu.Unlock()
@@ -183,10 +184,10 @@ func (c *Conn) parse(p []byte) {
 			case c.into.active:
 				c.stream(p[:n], item.Last)
 			case item.Last:
-				c.partial.add(p[:n])
-				c.deliver(c.partial.message())
+				c.add(p[:n])
+				c.deliver(c.completed())
 			default:
-				c.partial.add(p[:n])
+				c.add(p[:n])
 			}
 		case wire.Offer:
 			c.decide(item.Size)

@@ -25,7 +25,7 @@ type played struct {
 func (p played) says(b ...byte) {
 	p.t.Helper()
 	if _, err := p.Write(b); err != nil {
-		p.t.Fatalf("the peer could not say % x: %v", b, err)
+		p.t.Fatalf("the peer could not say %d bytes, % x ...: %v", len(b), b[:min(len(b), 16)], err)
 	}
 }
 
