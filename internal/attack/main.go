@@ -21,6 +21,8 @@ import (
 	"os/signal"
 	"regexp"
 	"time"
+
+	"github.com/tinyproto-go/tinyproto/internal/filelimit"
 )
 
 func main() {
@@ -90,7 +92,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	// Server and attacker each have one end of every connection open; so the
 	// limit that they inherit is raised here.
-	if err := raiseFileLimit(uint64(sc.conns) + spareFiles); err != nil {
+	if err := filelimit.Raise(uint64(sc.conns) + spareFiles); err != nil {
 		return fmt.Errorf("%w; choose fewer connections with -conns", err)
 	}
 	stderr = &shared{w: stderr}

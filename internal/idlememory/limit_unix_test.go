@@ -23,22 +23,3 @@ func TestALimitOfOpenFilesThatCannotBeRaisedIsAnErrorThatSaysWhatToDo(t *testing
 		t.Errorf("printed:\n%s", &stdout)
 	}
 }
-
-func TestALimitIsRaisedWhereItIsTooLowAndLeftAloneElsewhere(t *testing.T) {
-	for _, test := range []struct {
-		current, most, need   uint64
-		wantCurrent, wantMost uint64
-		wantRaised            bool
-	}{
-		{100, 200, 100, 100, 200, false},
-		{100, 200, 150, 150, 200, true},
-		{100, 200, 300, 300, 300, true},
-	} {
-		current, most := test.current, test.most
-		raised := raise(&current, &most, test.need)
-		if current != test.wantCurrent || most != test.wantMost || raised != test.wantRaised {
-			t.Errorf("limits %d and %d for %d files: %d and %d, raised: %v, expected %d and %d, raised: %v",
-				test.current, test.most, test.need, current, most, raised, test.wantCurrent, test.wantMost, test.wantRaised)
-		}
-	}
-}

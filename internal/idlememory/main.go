@@ -17,6 +17,8 @@ import (
 	"os"
 	"os/signal"
 	"text/tabwriter"
+
+	"github.com/tinyproto-go/tinyproto/internal/filelimit"
 )
 
 func main() {
@@ -47,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	// Server and client each have one end of every connection open, and a few
 	// files besides.
-	if err := raiseFileLimit(uint64(*n) + spareFiles); err != nil {
+	if err := filelimit.Raise(uint64(*n) + spareFiles); err != nil {
 		return fmt.Errorf("%w; choose a smaller number of connections with -n", err)
 	}
 	if *kind != "" {

@@ -27,6 +27,8 @@ import (
 	"os/signal"
 	"strconv"
 	"time"
+
+	"github.com/tinyproto-go/tinyproto/internal/filelimit"
 )
 
 func main() {
@@ -86,7 +88,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case !(cfg.rate > 0):
 		return fmt.Errorf("-rate must be above 0, not %v", cfg.rate)
 	}
-	if err := raiseFileLimit(descriptors(cfg.connections)); err != nil {
+	if err := filelimit.Raise(descriptors(cfg.connections)); err != nil {
 		return fmt.Errorf("%w; choose a smaller number with -connections", err)
 	}
 	if *number > 0 {

@@ -1,14 +1,13 @@
 //go:build unix
 
-package main
+package filelimit
 
 import (
 	"fmt"
 	"syscall"
 )
 
-// raiseFileLimit makes sure that this process may have n files open.
-func raiseFileLimit(n uint64) error {
+func raiseTo(n uint64) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("reading the limit of open files: %w", err)

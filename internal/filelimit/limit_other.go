@@ -1,0 +1,5 @@
+//go:build !unix
+
+package filelimit
+
+func raiseTo(uint64) error { return nil }
