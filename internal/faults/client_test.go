@@ -37,6 +37,8 @@ type clientReport struct {
 	Lost      int64            // no reply, or another
 	Ends      map[string]int64 // errors by their names
 	Unnamed   []string         // errors without a name
+
+	ClockSteps int64 // of a wall clock that has to jump
 }
 
 // client are connections that ask for echoes.
@@ -57,7 +59,8 @@ func beClient(ctx context.Context, o clientOrders) (report func() any, wait func
 		conns.Go(func() { c.keep(ctx, uint64(i)) }) // ends with ctx
 	}
 	report = func() any {
-		r := clientReport{Connected: c.connected.Load(), Sent: c.sent.Load(), Replied: c.replied.Load(), Lost: c.lost.Load()}
+		r := clientReport{Connected: c.connected.Load(), Sent: c.sent.Load(), Replied: c.replied.Load(), Lost: c.lost.Load(),
+			ClockSteps: wallClock.steps()}
 		r.Ends, r.Unnamed = c.ends.copy()
 		return r
 	}

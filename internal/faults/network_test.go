@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,25 +14,35 @@ func TestANetworkThatDelaysSplitsAndCoalescesLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, serverOrders{})
 	behind := map[string]*process[clientReport]{}
+	proxies := []*faultproxy.Proxy{}
 	for name, f := range map[string]faultproxy.Faults{
 		"small pieces":    {Split: 3},
 		"pieces, delayed": {Split: 1000, Delay: 3 * time.Millisecond},
 		"coalesced":       {Coalesce: 2 * time.Millisecond},
 		"all":             {Split: 500, Delay: time.Millisecond, Coalesce: time.Millisecond},
 	} {
-		_, address := s.through(f)
+		p, address := s.through(f)
+		proxies = append(proxies, p)
 		behind[name] = s.client(clientOrders{Address: address, Largest: 4 << 10})
 	}
 	for s.goesOn() {
 		s.othersAreServed()
 	}
+	var hit []clientReport
 	for name, c := range behind {
 		s.isServed(c, otherConns)
-		noticedNothing(t, name, c.ends(), otherConns)
+		r := c.ends()
+		noticedNothing(t, name, r, otherConns)
+		hit = append(hit, r)
 	}
 	if r := s.ends(); len(r.Ends) > 0 {
 		t.Errorf("connections ended with %v", r.Ends)
 	}
+	passed := int64(0)
+	for _, p := range proxies {
+		passed += p.Stats().Bytes
+	}
+	s.figures(fmt.Sprintf("%d bytes delayed, split and coalesced", passed), hit...)
 }
 
 // What the protocol can notice, it names; the content is protected by nothing
@@ -39,17 +50,30 @@ func TestANetworkThatDelaysSplitsAndCoalescesLosesNothing(t *testing.T) {
 func TestACorruptingNetworkIsNoticedByNameAndByTheApplication(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, serverOrders{})
+	type line struct {
+		name   string
+		proxy  *faultproxy.Proxy
+		victim *process[clientReport]
+	}
+	var lines []line
 	for name, test := range map[string]struct{ largest, average int }{
 		"mostly content":           {64 << 10, 10_000},
 		"mostly sizes and answers": {50, 300},
 	} {
 		p, address := s.through(faultproxy.Faults{Corrupt: int64(test.average)})
 		victim := s.client(clientOrders{Address: address, Redial: true, Largest: test.largest, Timeout: 500 * time.Millisecond})
-		s.waitFor("some corruption", func() bool { return p.Stats().Corrupted > 20 && victim.asks().Replied > 10 })
-		for first := true; first || s.goesOn(); first = false {
-			s.othersAreServed()
-		}
-		r := victim.ends()
+		lines = append(lines, line{name, p, victim})
+	}
+	for _, l := range lines {
+		s.waitFor("some corruption", func() bool { return l.proxy.Stats().Corrupted > 20 && l.victim.asks().Replied > 10 })
+	}
+	for first := true; first || s.goesOn(); first = false {
+		s.othersAreServed()
+	}
+	var hit []clientReport
+	var corrupted, passed int64
+	for _, l := range lines {
+		r := l.victim.ends()
 		// Every connection loses one request at most, the one that it ends with.
 		accounts(t, r, r.Connected,
 			"wrong content", "no reply", "too large", "reset", "incomplete", "ended by the peer",
@@ -58,12 +82,15 @@ func TestACorruptingNetworkIsNoticedByNameAndByTheApplication(t *testing.T) {
 			"violation: ERROR as the answer to a legal size", "violation: CONFLICT without a payload owed",
 			"violation: second offer before the first was settled", "violation: offer above the largest size",
 			"not tinyproto", "connection limit", "refused", "no hello", "grace over")
-		t.Logf("%s: %d bytes corrupted of %d: the client %v", name, p.Stats().Corrupted, p.Stats().Bytes, r.Ends)
+		t.Logf("%s: the client's connections ended with %v", l.name, r.Ends)
 		if r.Lost == 0 {
-			t.Errorf("%s: nothing was noticed", name)
+			t.Errorf("%s: nothing was noticed", l.name)
 		}
+		stats := l.proxy.Stats()
+		hit, corrupted, passed = append(hit, r), corrupted+stats.Corrupted, passed+stats.Bytes
 	}
-	t.Logf("the server: %v", s.ends().Ends)
+	t.Logf("the server's ended with %v", s.ends().Ends)
+	s.figures(fmt.Sprintf("%d bytes corrupted of %d", corrupted, passed), hit...)
 }
 
 func TestAResetConnectionLosesOnlyTheRequestInProgress(t *testing.T) {
@@ -82,6 +109,7 @@ func TestAResetConnectionLosesOnlyTheRequestInProgress(t *testing.T) {
 			t.Errorf("the server ended connections with %q", name)
 		}
 	}
+	s.figures(fmt.Sprintf("%d resets", p.Stats().Resets), r)
 }
 
 func TestABlackHoleIsNoticedByTheClientsTimeouts(t *testing.T) {
@@ -100,4 +128,5 @@ func TestABlackHoleIsNoticedByTheClientsTimeouts(t *testing.T) {
 		t.Error("nothing was noticed")
 	}
 	s.ends()
+	s.figures(fmt.Sprintf("%d black holes", p.Stats().BlackHoles), r)
 }

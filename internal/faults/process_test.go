@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"fmt"
 	"net"
 	"syscall"
 	"testing"
@@ -23,7 +24,7 @@ func TestAKilledClientCostsNobodyElseARequest(t *testing.T) {
 		return s.server.asks().Open == otherProcesses*otherConns
 	})
 	r := s.ends()
-	t.Logf("%d kills: %v", kills, r.Ends)
+	s.figures(fmt.Sprintf("%d kills of a client with %d connections, of which the server noticed %v", kills, otherConns, r.Ends))
 	for name := range r.Ends {
 		if name != "reset" && name != "incomplete" && name != "unsent" {
 			t.Errorf("the server ended connections with %q", name)
@@ -42,6 +43,7 @@ func TestAKilledServerLosesOnlyTheRequestsInProgress(t *testing.T) {
 		s.client(clientOrders{Redial: true, Largest: 1 << 20}),
 	}
 	kills := int64(0)
+	var hit []clientReport
 	for ; kills == 0 || s.goesOn(); kills++ {
 		for _, c := range clients {
 			s.isServed(c, otherConns)
@@ -49,7 +51,7 @@ func TestAKilledServerLosesOnlyTheRequestsInProgress(t *testing.T) {
 		s.sometime(50 * time.Millisecond)
 		s.server.kill()
 		s.sometime(20 * time.Millisecond)
-		s.server = start[serverReport](t, "server", serverOrders{Address: s.address})
+		s.server = start[serverReport](t, "", "server", serverOrders{Address: s.address})
 		s.server.asks()
 	}
 	for _, c := range clients {
@@ -58,18 +60,21 @@ func TestAKilledServerLosesOnlyTheRequestsInProgress(t *testing.T) {
 		accounts(t, r, kills*otherConns,
 			"reset", "incomplete", "ended by the peer", // while asking
 			"nobody listens", "refused") // while dialling
-		t.Logf("%d kills: %+v", kills, r)
+		hit = append(hit, r)
+		t.Logf("connections ended with %v", r.Ends)
 	}
 	if r := s.server.ends(); len(r.Ends) > 0 {
 		t.Errorf("connections with the last server ended with %v", r.Ends)
 	}
+	s.figures(fmt.Sprintf("%d kills of the server of %d connections", kills, len(clients)*otherConns), hit...)
 }
 
 func TestAStoppedClientHoldsUpNobodyAndGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, serverOrders{})
 	victim := s.client(clientOrders{Largest: 1 << 20, Pause: time.Nanosecond})
-	for first := true; first || s.goesOn(); first = false {
+	stops := 0
+	for ; stops == 0 || s.goesOn(); stops++ {
 		s.waitFor("the victim's replies", func() bool { return victim.asks().Replied > 0 })
 		s.sometime(20 * time.Millisecond)
 		victim.signal(syscall.SIGSTOP)
@@ -77,10 +82,12 @@ func TestAStoppedClientHoldsUpNobodyAndGoesOn(t *testing.T) {
 		s.sometime(100 * time.Millisecond)
 		victim.signal(syscall.SIGCONT)
 	}
-	noticedNothing(t, "the stopped one", victim.ends(), otherConns)
+	hit := victim.ends()
+	noticedNothing(t, "the stopped one", hit, otherConns)
 	if r := s.ends(); len(r.Ends) > 0 {
 		t.Errorf("connections ended with %v", r.Ends)
 	}
+	s.figures(fmt.Sprintf("%d stops of a client", stops), hit)
 }
 
 func TestAClientThatIsStoppedForTooLongAmidAMessageIsAStall(t *testing.T) {
@@ -105,14 +112,16 @@ func TestAClientThatIsStoppedForTooLongAmidAMessageIsAStall(t *testing.T) {
 		victim.signal(syscall.SIGCONT)
 	}
 	s.isServed(victim, 1)
-	accounts(t, victim.ends(), 2*conns, "reset", "incomplete", "ended by the peer")
-	s.ends()
+	hit := victim.ends()
+	accounts(t, hit, 2*conns, "reset", "incomplete", "ended by the peer")
+	s.figures(fmt.Sprintf("a client stopped for too long, of which the server noticed %v", s.ends().Ends), hit)
 }
 
 func TestAStoppedServerLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, serverOrders{})
-	for first := true; first || s.goesOn(); first = false {
+	stops := 0
+	for ; stops == 0 || s.goesOn(); stops++ {
 		s.sometime(50 * time.Millisecond)
 		s.server.signal(syscall.SIGSTOP)
 		s.sometime(100 * time.Millisecond)
@@ -121,6 +130,7 @@ func TestAStoppedServerLosesNothing(t *testing.T) {
 	if r := s.ends(); len(r.Ends) > 0 { // all of them noticed nothing
 		t.Errorf("connections ended with %v", r.Ends)
 	}
+	s.figures(fmt.Sprintf("%d stops of the server", stops))
 }
 
 func TestAServerWithoutDescriptorsServesThoseItHasAndRecovers(t *testing.T) {
@@ -154,7 +164,7 @@ func TestAServerWithoutDescriptorsServesThoseItHasAndRecovers(t *testing.T) {
 			s.isServed(newcomer, 1)
 			noticedNothing(t, "the newcomer", newcomer.ends(), 1)
 			r := s.ends()
-			t.Logf("%d failures to accept: %v", r.AcceptFailures, r.Ends)
+			s.figures(fmt.Sprintf("%d failures to accept, %d connections beyond the descriptors", r.AcceptFailures, flood))
 		})
 	}
 }

@@ -24,10 +24,12 @@ var (
 	seed     = flag.Uint64("seed", 0, "what decides about times and places; 0 draws one")
 )
 
-// roleVariable tells the test binary what it is to be, and inputVariable how.
+// roleVariable tells the test binary what it is to be, inputVariable how, and
+// clockVariable, unless it is empty, that its wall clock has to jump.
 const (
 	roleVariable  = "TINYPROTO_FAULTS_ROLE"
 	inputVariable = "TINYPROTO_FAULTS_INPUT"
+	clockVariable = "TINYPROTO_FAULTS_CLOCK"
 )
 
 // patience bounds what has to happen soon: only a failing test takes that long.
@@ -53,6 +55,11 @@ func play(role, input string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	out := json.NewEncoder(os.Stdout)
+	if os.Getenv(clockVariable) != "" {
+		if err := wallClock.watch(); err != nil {
+			return err
+		}
+	}
 	var report func() any
 	var wait func() error
 	var err error
@@ -116,19 +123,26 @@ func (o *output) String() string {
 	return string(o.text)
 }
 
-// start starts a process, and kills it when the test ends.
-func start[Report any](t testing.TB, role string, orders any) *process[Report] {
+// start starts a process, and kills it when the test ends. Its program is the
+// build of this one whose wall clock jumps, or "" for this one itself.
+func start[Report any](t testing.TB, jumping, role string, orders any) *process[Report] {
 	t.Helper()
-	self, err := os.Executable()
+	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if jumping != "" {
+		program = jumping
 	}
 	text, err := json.Marshal(orders)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process[Report]{t: t, role: role, cmd: exec.Command(self), stderr: &output{}}
+	p := &process[Report]{t: t, role: role, cmd: exec.Command(program), stderr: &output{}}
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+role, inputVariable+"="+string(text))
+	if jumping != "" {
+		p.cmd.Env = append(p.cmd.Env, clockVariable+"=jumps")
+	}
 	p.cmd.Stderr = p.stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

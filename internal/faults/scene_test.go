@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -21,7 +22,9 @@ type scene struct {
 	until   time.Time
 	server  *process[serverReport]
 	address string
+	jumping string // the program of all processes, as start has it
 	others  []*process[clientReport]
+	over    []clientReport // of the others, once they have ended
 }
 
 // Two processes of others, with some connections each.
@@ -32,17 +35,20 @@ const (
 
 func newScene(t *testing.T, o serverOrders) *scene {
 	t.Helper()
-	s := &scene{t: t}
+	return newSceneOf(t, "", o)
+}
+
+// newSceneOf is a scene whose processes are all of a program, as start has it.
+func newSceneOf(t *testing.T, jumping string, o serverOrders) *scene {
+	t.Helper()
+	s := &scene{t: t, jumping: jumping}
 	n := *seed
 	if n == 0 {
 		n = rand.Uint64()
 	}
 	t.Logf("-seed %d", n)
 	s.random = rand.New(rand.NewPCG(n, 0))
-	if o.Address == "" {
-		o.Address = "127.0.0.1:0"
-	}
-	s.server = start[serverReport](t, "server", o)
+	s.server = start[serverReport](t, jumping, "server", o)
 	s.address = s.server.asks().Address
 	for range otherProcesses {
 		s.others = append(s.others, s.client(clientOrders{}))
@@ -68,7 +74,7 @@ func (s *scene) client(o clientOrders) *process[clientReport] {
 		o.Pause = 2 * time.Millisecond
 	}
 	o.Seed = s.random.Uint64()
-	return start[clientReport](s.t, "client", o)
+	return start[clientReport](s.t, s.jumping, "client", o)
 }
 
 // goesOn reports whether the scene is not over.
@@ -109,13 +115,28 @@ func (s *scene) ends() serverReport {
 	s.t.Helper()
 	s.othersAreServed()
 	for _, c := range s.others {
-		noticedNothing(s.t, "one of the others", c.ends(), otherConns)
+		r := c.ends()
+		noticedNothing(s.t, "one of the others", r, otherConns)
+		s.over = append(s.over, r)
 	}
 	r := s.server.ends()
 	if len(r.Unnamed) > 0 {
 		s.t.Errorf("errors without a name at the server: %q", r.Unnamed)
 	}
 	return r
+}
+
+// figures logs what was done to whom, and what it cost.
+func (s *scene) figures(injected string, hit ...clientReport) {
+	s.t.Helper()
+	lost := func(reports []clientReport) string {
+		var sent, lost int64
+		for _, r := range reports {
+			sent, lost = sent+r.Sent, lost+r.Lost
+		}
+		return fmt.Sprintf("%d of %d requests lost", lost, sent)
+	}
+	s.t.Logf("figures: %s; those hit: %s; the others: %s", injected, lost(hit), lost(s.over))
 }
 
 func noticedNothing(t *testing.T, who string, r clientReport, conns int64) {

@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,11 @@ import (
 
 // serverOrders are what a server is started with.
 type serverOrders struct {
-	Address      string
+	Address      string        // "" is a port of this machine that is free
 	MaxFiles     uint64        // RLIMIT_NOFILE; 0 leaves it
-	StallTimeout time.Duration // of the connections; 0 is the default
+	HelloTimeout time.Duration // of the connections, as StallTimeout; 0 is the default
+	StallTimeout time.Duration
+	Grace        time.Duration // 0 means 1 s
 }
 
 // serverReport is what a server says of itself.
@@ -32,6 +35,7 @@ type serverReport struct {
 	Ends           map[string]int64 // connections that ended with an error, by its name
 	Unnamed        []string         // errors without a name
 	AcceptFailures int64
+	ClockSteps     int64 // of a wall clock that has to jump
 }
 
 // tally counts errors by their names.
@@ -77,15 +81,15 @@ func beServer(ctx context.Context, o serverOrders) (report func() any, wait func
 			return nil, nil, err
 		}
 	}
-	l, err := listenAgain(o.Address)
+	l, err := listenAgain(cmp.Or(o.Address, "127.0.0.1:0"))
 	if err != nil {
 		return nil, nil, err
 	}
 	var open, replied, failures atomic.Int64
 	var ends tally
 	server := &tinyproto.Server{
-		Grace:  time.Second,
-		Conn:   tinyproto.Options{StallTimeout: o.StallTimeout},
+		Grace:  cmp.Or(o.Grace, time.Second),
+		Conn:   tinyproto.Options{HelloTimeout: o.HelloTimeout, StallTimeout: o.StallTimeout},
 		Logger: slog.New(&acceptFailures{n: &failures}),
 		Handler: func(_ context.Context, c *tinyproto.Conn) error {
 			open.Add(1)
@@ -104,7 +108,8 @@ func beServer(ctx context.Context, o serverOrders) (report func() any, wait func
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, l) }() // ends with ctx
 	report = func() any {
-		r := serverReport{Address: l.Addr().String(), Open: open.Load(), Replied: replied.Load(), AcceptFailures: failures.Load()}
+		r := serverReport{Address: l.Addr().String(), Open: open.Load(), Replied: replied.Load(),
+			AcceptFailures: failures.Load(), ClockSteps: wallClock.steps()}
 		r.Ends, r.Unnamed = ends.copy()
 		return r
 	}
