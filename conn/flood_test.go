@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 )
 
 func TestClaimedSizeTakesNoMemory(t *testing.T) {
+	const largest = min(wire.MaxSize, math.MaxInt) // that is accepted
 	// Of 1000 connections even the smallest would show, if it was measured at all.
 	for _, tt := range []struct{ conns, least, most int64 }{{1, -1 << 20, 1 << 20}, {1000, 1 << 20, 1000 * 24 << 10}} {
 		t.Run(fmt.Sprint(tt.conns), func(t *testing.T) {
@@ -28,7 +30,7 @@ func TestClaimedSizeTakesNoMemory(t *testing.T) {
 			for range tt.conns {
 				near, far := net.Pipe()
 				c, peer := greetPlayed(t, t.Context(), near, far, &conn.Options{MaxMessage: wire.MaxSize})
-				peer.says(offerOf(wire.MaxSize)...)
+				peer.says(offerOf(largest)...)
 				peer.hears(ok)
 				conns = append(conns, c)
 			}

@@ -51,7 +51,7 @@ func TestPayloadThatIsMovedIsPayloadThatIsParsed(t *testing.T) {
 		{"the largest message", []line{
 			{arrives("f0ffffff"), "offer of 4043309055"},
 			{writes(wire.Accept), "OK"},
-			{moves(max - 1), fmt.Sprintf("payload %d, 1 left of it: true, next: true, at %d", max-1, int64(max)+3)},
+			{moves(max - 1), fmt.Sprintf("payload %d, 1 left of it: true, next: true, at %d", int64(max)-1, int64(max)+3)},
 			{moves(1), fmt.Sprintf("payload 1 last, 0 left of it: false, next: false, at %d", int64(max)+4)},
 			{arrives("00000001"), "offer of 1"},
 		}},

@@ -117,11 +117,11 @@ func TestFilesOfAnySizeAreCopiedBetweenGoAndPython(t *testing.T) {
 func TestAnyChunkSizeIsUnderstoodInEitherLanguage(t *testing.T) {
 	dir := t.TempDir()
 	for _, pair := range startForeign(t, dir) {
-		for _, chunk := range []int{1, 299, 300, 301, 4043309055} {
-			t.Run(pair.name+" in chunks of "+strconv.Itoa(chunk), func(t *testing.T) {
+		for _, chunk := range []int64{1, 299, 300, 301, 4043309055} {
+			t.Run(pair.name+" in chunks of "+strconv.FormatInt(chunk, 10), func(t *testing.T) {
 				source := write(t, filepath.Join(dir, "source"), contents(300))
 				write(t, filepath.Join(dir, "copy"), contents(1000)) // is replaced
-				pair.copy(t, source, pair.remote("copy"), "-chunk-size", strconv.Itoa(chunk))
+				pair.copy(t, source, pair.remote("copy"), "-chunk-size", strconv.FormatInt(chunk, 10))
 				expectFile(t, filepath.Join(dir, "copy"), contents(300))
 			})
 		}
