@@ -73,6 +73,10 @@ func (c *Conn) checkClock() {
 		c.terminate(c.end.writeErr)
 	case passed(w.ended, c.opts.Grace):
 		c.terminate(ErrGrace)
+	case !c.end.deaf && (inside && passed(w.read, c.opts.StallTimeout) || offering && passed(w.offered, c.opts.AnswerTimeout)) &&
+		hasInput(c.nc):
+		c.seeAgain() // it is us who are late: a machine that is busy, or was suspended
+		c.watchPeer()
 	case !c.end.deaf && inside && passed(w.read, c.opts.StallTimeout):
 		c.terminate(&StallError{Doing: "reading", After: c.opts.StallTimeout, State: c.unfinished()})
 	case !c.end.deaf && offering && passed(w.offered, c.opts.AnswerTimeout):

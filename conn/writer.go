@@ -2,6 +2,7 @@ package conn
 
 import (
 	"io"
+	"os"
 	"time"
 )
 
@@ -93,6 +94,9 @@ func (c *Conn) watched(file *io.LimitedReader) (n int64, err error) {
 		c.watch.interrupted = false
 		c.nc.SetWriteDeadline(time.Time{})
 	}
+	if interrupted && n == 0 && isTimeout(err) && file == nil && c.try != nil {
+		n, err = c.tryAgain()
+	}
 	switch {
 	case err == nil || !isTimeout(err):
 		return n, err
@@ -100,6 +104,19 @@ func (c *Conn) watched(file *io.LimitedReader) (n int64, err error) {
 		return n, &StallError{Doing: "writing", After: c.opts.StallTimeout, State: c.unfinished()}
 	}
 	return n, nil
+}
+
+// tryAgain writes what the transport takes now: it may have had room for long
+// when the clock was checked, if this process was not given its turn.
+func (c *Conn) tryAgain() (int64, error) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	n, err := c.try.write(c.out.rest[0])
+	c.out.wrote(n)
+	if err == nil && n == 0 {
+		err = os.ErrDeadlineExceeded
+	}
+	return int64(n), err
 }
 
 // pieceSize is how much is written at a time to a transport that may not
