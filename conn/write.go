@@ -84,6 +84,7 @@ func (c *Conn) compose() bool {
 	}
 	b := &c.out
 	b.reset()
+steps:
 	for step := c.ledger.Next(c.verdict()); step != wire.Wait; step = c.ledger.Next(c.verdict()) {
 		c.steps++
 		switch step {
@@ -93,7 +94,7 @@ func (c *Conn) compose() bool {
 			c.begin(size)
 			if size == 0 {
 				b.completes = true
-				return c.composed() // and nothing behind it, that might take its time
+				break steps // no payload behind it, that might take its time
 			}
 		case wire.WriteConflict:
 			b.signal(wire.Conflict)
