@@ -47,6 +47,7 @@ type Conn struct {
 	// reader's alone.
 	kept    [keptSize]byte // what is read where no payload is due, and left unparsed
 	keptLen int            // bytes of kept that no rule allows to parse yet (R3)
+	unheard atomic.Bool    // the reader has bytes that it waits for mu with
 	steps   uint           // counts what was put on the wire, which may allow it
 	noted   sync.Cond      // signals steps to the reader
 	partial incoming       // the message that is arriving

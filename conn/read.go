@@ -65,6 +65,7 @@ func (c *Conn) read() {
 			runtime.Gosched()
 		}
 		n, err := c.nc.Read(into)
+		c.unheard.Store(n > 0)
 		c.mu.Lock()
 		c.heard(n)
 		switch {
@@ -90,6 +91,7 @@ const yieldAfter = 32
 
 // heard notes that n bytes of the peer have come.
 func (c *Conn) heard(n int) {
+	c.unheard.Store(false)
 	if n > 0 {
 		c.stats.LastActivity = time.Now()
 		c.watch.read = c.stats.LastActivity

@@ -74,7 +74,7 @@ func (c *Conn) checkClock() {
 	case passed(w.ended, c.opts.Grace):
 		c.terminate(ErrGrace)
 	case !c.end.deaf && (inside && passed(w.read, c.opts.StallTimeout) || offering && passed(w.offered, c.opts.AnswerTimeout)) &&
-		hasInput(c.nc):
+		(hasInput(c.nc) || c.unheard.Load()):
 		c.seeAgain() // it is us who are late: a machine that is busy, or was suspended
 		c.watchPeer()
 	case !c.end.deaf && inside && passed(w.read, c.opts.StallTimeout):

@@ -28,7 +28,7 @@ var (
 	assertion  = regexp.MustCompile(`^assertion violated .*\|\|\s*(\w+)\)`)
 	errorCount = regexp.MustCompile(`depth reached (\d+), errors: (\d+)`)
 	stateCount = regexp.MustCompile(`(?m)^\s*(\d\S*) states, stored`)
-	memory     = regexp.MustCompile(`(?m)^\s*([\d.]+)\s+total actual memory usage`)
+	memory     = regexp.MustCompile(`(?m)^\s*([\d.]+)\s+(?:total actual memory usage|memory usage \(Mbyte\))`)
 	incomplete = regexp.MustCompile(`(?im)^.*(max search depth too small|out of memory|memory limit|not completed|hash table is full|reached -DMEMLIM|aborted|interrupted).*$`)
 	searches   = map[string]*regexp.Regexp{
 		"safety":   regexp.MustCompile(`invalid end states\s+\+`),

@@ -94,17 +94,13 @@ const (
 
 // verifier returns how the verifier is compiled, and with what options it runs.
 func (v *verification) verifier() (compile, options []string) {
-	compile = []string{"-w", "-o", "pan", "-DCOLLAPSE", "-DVECTORSZ=2048", fmt.Sprintf("-DMEMLIM=%d", maxMemory)}
+	// Most searches take less time than a compiler that optimizes.
+	compile = []string{"-w", "-o", "pan", "-O0", "-DVECTORSZ=2048", fmt.Sprintf("-DMEMLIM=%d", maxMemory)}
 	// No report of what is unreached; at a valid end, all channels are empty.
 	options = []string{"-n", "-q", fmt.Sprintf("-m%d", maxDepth), "-w22"}
-	if v.kind() == "holds" {
-		compile = append(compile, "-O1")
-	} else {
-		compile = append(compile, "-O0") // a short search: to compile takes longer
-	}
 	switch v.Mode {
 	case "safety":
-		compile = append(compile, "-DSAFETY")
+		compile = append(compile, "-DSAFETY", "-DNOCOMP") // to compress states takes longer than to keep them
 	case "progress":
 		compile = append(compile, "-DNP")
 		options = append(options, "-l")

@@ -13,6 +13,12 @@
 #define mayGoOn(e) true
 #endif
 
+#ifdef DROP_OFFER_BEHIND	/* writes nothing behind the OK to an empty message */
+#define mayFollow(e) (!completes[e])
+#else				/* only no payload */
+#define mayFollow(e) true
+#endif
+
 #ifdef GO
 #define emit(e, item, i) take(e, item, i)
 #else
@@ -122,11 +128,11 @@ IDLE:	do
 		:: else -> break
 		od;
 		if
-		:: mayFetch(e) && mayOffer(e) && !completes[e] -> fetch(e)
+		:: mayFetch(e) && mayOffer(e) && mayFollow(e) -> fetch(e)
 		:: else
 		fi;
 		if
-		:: busy[e] && mayOffer(e) && !completes[e] -> offer(e)
+		:: busy[e] && mayOffer(e) && mayFollow(e) -> offer(e)
 		:: else
 		fi;
 		writing[e] = (len(out[e]) > 0)
