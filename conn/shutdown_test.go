@@ -192,7 +192,11 @@ func TestAPeerThatEndsWhileItReadsGetsWhatItAccepted(t *testing.T) {
 		s.peer.hears([]byte(large[1:])...)
 		<-s.ended
 		// Nothing can prove any more that it read that.
-		s.checkEnd(endState{unsent: []string{"second"}}, []string{"unsent", "in doubt", "incomplete"})
+		reasons := []string{"unsent", "in doubt"}
+		if behind, _ := io.ReadAll(s.peer); len(behind) > 0 { // it was queued when the first was written
+			reasons = append(reasons, "incomplete")
+		}
+		s.checkEnd(endState{unsent: []string{"second"}}, reasons)
 		if n := s.c.Stats().MessagesSent; n != 1 {
 			t.Errorf("MessagesSent is %d, expected 1", n)
 		}

@@ -105,7 +105,7 @@ func (v *verification) verifier() (compile, options []string) {
 		compile = append(compile, "-DNP")
 		options = append(options, "-l")
 	case "fair":
-		compile = append(compile, "-DNP", "-DNFAIR=4")
+		compile = append(compile, "-DNP", "-DNFAIR=4", "-O2") // but not these: they visit a state often
 		options = append(options, "-l", "-f")
 	}
 	return append(compile, "pan.c"), options
