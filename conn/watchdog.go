@@ -67,19 +67,22 @@ func (c *Conn) checkClock() {
 	_, offering := c.ledger.Offering()
 	offering = offering && !c.out.offers && !w.busy
 	inside := c.ledger.InsideItem() && !c.out.accepts && !w.busy
+	stalled := !c.end.deaf && inside && passed(w.read, c.opts.StallTimeout)
+	unanswered := !c.end.deaf && offering && passed(w.offered, c.opts.AnswerTimeout)
+	if (stalled || unanswered) && (hasInput(c.nc) || c.unheard.Load()) {
+		c.seeAgain() // it is us who are late: a machine that is busy, or was suspended
+		c.watchPeer()
+		stalled, unanswered = false, false
+	}
 	switch {
 	case c.end.state == over:
 	case passed(w.linger, lingerTime):
 		c.terminate(c.end.writeErr)
 	case passed(w.ended, c.opts.Grace):
 		c.terminate(ErrGrace)
-	case !c.end.deaf && (inside && passed(w.read, c.opts.StallTimeout) || offering && passed(w.offered, c.opts.AnswerTimeout)) &&
-		(hasInput(c.nc) || c.unheard.Load()):
-		c.seeAgain() // it is us who are late: a machine that is busy, or was suspended
-		c.watchPeer()
-	case !c.end.deaf && inside && passed(w.read, c.opts.StallTimeout):
+	case stalled:
 		c.terminate(&StallError{Doing: "reading", After: c.opts.StallTimeout, State: c.unfinished()})
-	case !c.end.deaf && offering && passed(w.offered, c.opts.AnswerTimeout):
+	case unanswered:
 		c.terminate(&StallError{Doing: "waiting for the answer to an offer", After: c.opts.AnswerTimeout, State: c.unfinished()})
 	case passed(w.blocked, c.opts.StallTimeout):
 		w.interrupted = true
