@@ -38,3 +38,19 @@ func TestCloseAmidAMessageOverAUnixSocketEndsInsideASize(t *testing.T) {
 		t.Errorf("the peer read (-want +got):\n%s", diff)
 	}
 }
+
+// To a peer that has accepted an offer of ours, of one byte, that would be it.
+func TestCloseWithAnOfferOpenOverAUnixSocketSaysNothingMore(t *testing.T) {
+	own, raw := unixPair(t)
+	c, peer := greetPlayed(t, t.Context(), own, raw, nil)
+	sent := make(chan error, 1)
+	go func() { sent <- c.Send(t.Context(), []byte("x")) }() // ends with the connection
+	peer.hears(offerOf(1)...)
+	peer.says(offerOf(5)...)
+	peer.hears(ok)
+	c.Close()
+	<-sent
+	if rest, err := io.ReadAll(peer); err != nil || len(rest) > 0 {
+		t.Errorf("the peer read % x, %v behind that", rest, err)
+	}
+}

@@ -206,8 +206,9 @@ func (c *Conn) terminate(failure error) {
 		c.end.failure = failure
 	}
 	// The peer must not think that we have the rest of a message. Where there is
-	// no reset, an end inside a size tells it, if it can still be told.
-	if _, receiving := c.ledger.Receiving(); receiving && !resetOnClose(c.nc) &&
+	// no reset, an end inside a size tells it, if it can still be told. With an offer
+	// of ours open it knows anyway, and could take that byte for a message.
+	if _, receiving := c.ledger.Receiving(); receiving && c.ledger.MayAnswerError() && !resetOnClose(c.nc) &&
 		c.try != nil && !c.writing && !c.streaming && !c.end.lingering && c.end.writeErr == nil {
 		c.try.write([]byte{1}) // 0 could be taken for ERROR, the answer to an offer
 	}
