@@ -14,7 +14,7 @@ import (
 // transport. Any other caller writes what a socket takes at once, and leaves
 // the rest to the writer.
 func (c *Conn) flush(isWriter bool) {
-	if c.streaming || c.writing && !(isWriter && c.handed) {
+	if c.streaming && c.end.state != over || c.writing && !(isWriter && c.handed) {
 		return
 	}
 	c.writing, c.handed = true, false
