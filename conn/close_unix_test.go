@@ -40,7 +40,7 @@ func TestCloseAmidAMessageOverAUnixSocketEndsInsideASize(t *testing.T) {
 }
 
 // To a peer that has accepted an offer of ours, of one byte, that would be it.
-func TestCloseWithAnOfferOpenOverAUnixSocketSaysNothingMore(t *testing.T) {
+func TestCloseWithAnOfferOfOneByteOpenOverAUnixSocketSaysNothingMore(t *testing.T) {
 	own, raw := unixPair(t)
 	c, peer := greetPlayed(t, t.Context(), own, raw, nil)
 	sent := make(chan error, 1)

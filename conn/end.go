@@ -206,9 +206,9 @@ func (c *Conn) terminate(failure error) {
 		c.end.failure = failure
 	}
 	// The peer must not think that we have the rest of a message. Where there is
-	// no reset, an end inside a size tells it, if it can still be told. With an offer
-	// of ours open it knows anyway, and could take that byte for a message.
-	if _, receiving := c.ledger.Receiving(); receiving && c.ledger.MayAnswerError() && !resetOnClose(c.nc) &&
+	// no reset, an end inside a size tells it, if it can still be told; with an offer
+	// of ours open, so does an end inside that message.
+	if _, receiving := c.ledger.Receiving(); receiving && !c.offersOneByte() && !resetOnClose(c.nc) &&
 		c.try != nil && !c.writing && !c.streaming && !c.end.lingering && c.end.writeErr == nil {
 		c.try.write([]byte{1}) // 0 could be taken for ERROR, the answer to an offer
 	}
@@ -225,6 +225,13 @@ func (c *Conn) terminate(failure error) {
 		c.settle()
 	}
 	c.finish()
+}
+
+// offersOneByte reports whether an offer of a message of one byte is open: one
+// byte would be all of it.
+func (c *Conn) offersOneByte() bool {
+	state, ok := c.ledger.End().(*wire.IncompleteError)
+	return ok && (state.Unanswered || state.Owed) && state.Offered == 1
 }
 
 // settle decides what became of the messages that were not sent: a Send is
