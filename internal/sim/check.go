@@ -22,6 +22,7 @@ type direction struct {
 	inDoubt    bool
 	lingered   bool // the sender waited in vain for the end of the receiver's stream
 	cut        bool // the network has ended the receiver's stream, as if it had ended cleanly
+	unmarked   bool // the receiver may have broken off with an offer of one byte open, which hides it (PROTOCOL.md section 6)
 	unrecorded bool // sent is what may have been sent
 
 	took, streamed [][]byte
@@ -105,6 +106,8 @@ func (w *world) directionOf(from, to *endpoint) *direction {
 	if to == nil {
 		return d
 	}
+	d.unmarked = to.conn.Err() != nil && (to.opaque || to.member != nil ||
+		slices.ContainsFunc(to.sent, func(m *message) bool { return len(m.body) == 1 }))
 	d.took, d.streamed, d.spoilt = to.took, to.streamed, to.spoilt
 	d.read = to.conn.Stats().MessagesReceived
 	d.untaken = to.opaque

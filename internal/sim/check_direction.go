@@ -15,7 +15,7 @@ func (d *direction) check() (wrong []string) {
 		report("%d messages were read, but only %d wholly written", d.read, d.written)
 	case lost > 1:
 		report("%d messages were wholly written, but only %d read: at most one may be in doubt", d.written, d.read)
-	case lost == 1 && d.err == nil && (d.lingered || d.cut):
+	case lost == 1 && d.err == nil && (d.lingered || d.cut || d.unmarked):
 	case lost == 1 && !d.inDoubt:
 		report("the last of %d messages was not read, but Err does not say that it is in doubt: %v", d.written, d.err)
 	}

@@ -63,7 +63,7 @@ func (e *endpoint) sent(size int, err error, doubtful bool) {
 	default:
 		e.account.Failed++
 		// Only an empty message is in doubt without being written.
-		e.account.EmptyInDoubt = errors.Is(err, conn.ErrInDoubt)
+		e.account.EmptyInDoubt = e.account.EmptyInDoubt || errors.Is(err, conn.ErrInDoubt)
 	}
 }
 
