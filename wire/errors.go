@@ -39,6 +39,24 @@ const (
 	OversizeOffer
 )
 
+// The violations that a [Pipeline] recognises, besides UnaskedAnswer.
+const (
+	// UnknownItem is a byte that begins no item.
+	UnknownItem Violation = iota + 16
+	// WindowOverrun is a message that the window had no room for.
+	WindowOverrun
+	// DataAfterBye is a message behind a BYE.
+	DataAfterBye
+	// SecondBye is a BYE behind a BYE.
+	SecondBye
+	// SecondPing is a PING before the one before it was answered.
+	SecondPing
+	// UnaskedPong is a PONG while no PING of ours waits for one.
+	UnaskedPong
+	// EarlyItem is anything before our terms were written.
+	EarlyItem
+)
+
 // String returns what the peer did, as a phrase.
 func (v Violation) String() string {
 	switch v {
@@ -54,6 +72,20 @@ func (v Violation) String() string {
 		return "second offer before the first was settled"
 	case OversizeOffer:
 		return "offer above the largest size"
+	case UnknownItem:
+		return "byte that begins no item"
+	case WindowOverrun:
+		return "message that the window had no room for"
+	case DataAfterBye:
+		return "message behind BYE"
+	case SecondBye:
+		return "second BYE"
+	case SecondPing:
+		return "second PING before the first was answered"
+	case UnaskedPong:
+		return "PONG nobody asked for"
+	case EarlyItem:
+		return "item before our terms"
 	}
 	return fmt.Sprintf("violation %d", uint8(v))
 }
@@ -68,6 +100,16 @@ func (v Violation) expected() string {
 		return "OK, CONFLICT or TOO_LARGE"
 	case BaselessConflict:
 		return "OK or TOO_LARGE"
+	case UnknownItem:
+		return "the first byte of a size, OK, TOO_LARGE, PING, PONG or BYE"
+	case WindowOverrun:
+		return "no message before an answer of ours"
+	case DataAfterBye, SecondBye:
+		return "an answer, PING, PONG or the end of the stream"
+	case SecondPing, UnaskedPong:
+		return "any other item"
+	case EarlyItem:
+		return "nothing before them"
 	default:
 		return "an answer to the offer that is open"
 	}
@@ -79,7 +121,8 @@ type ProtocolError struct {
 	Violation Violation
 	// Seen is the byte that broke the rule.
 	Seen byte
-	// Offset is the position of that byte behind the hello, from 0.
+	// Offset is the position of that byte behind the hello, in pipelined mode
+	// behind the terms, from 0.
 	Offset int64
 }
 
@@ -155,6 +198,11 @@ type IncompleteError struct {
 	// PeerUnanswered: the peer's offer of PeerOffered bytes had no answer of ours.
 	PeerUnanswered bool
 	PeerOffered    uint32
+
+	// In pipelined mode: Pending messages of ours had no answer, Owing messages of
+	// the peer's had arrived and had none, and we or the peer had not said BYE.
+	Pending, Owing   int
+	NoBye, NoPeerBye bool
 }
 
 // Collided reports whether both ends had offered at once. Peers that follow
@@ -182,6 +230,20 @@ func (e *IncompleteError) Error() string {
 	}
 	if e.PeerUnanswered {
 		add("the peer's offer of %d bytes was not answered", e.PeerOffered)
+	}
+	if e.Pending > 0 {
+		add("%d of our messages were not answered", e.Pending)
+	}
+	if e.Owing > 0 {
+		add("%d of the peer's messages were not answered", e.Owing)
+	}
+	switch {
+	case e.NoBye && e.NoPeerBye:
+		add("neither end had said BYE")
+	case e.NoPeerBye:
+		add("the peer had not said BYE")
+	case e.NoBye:
+		add("we had not said BYE")
 	}
 	s := "unfinished: " + strings.Join(open, ", ")
 	if e.Collided() {

@@ -76,6 +76,56 @@ func pay(l *wire.Ledger, output []byte, msg string) []byte {
 	}
 }
 
+// In pipelined mode messages go out without waiting, as far as the window of the
+// peer goes. It answers them when its application has them, and an answer is
+// about the oldest message that has none.
+func ExamplePipeline() {
+	terms := wire.Terms{MaxMessage: 1 << 20, WindowMessages: 2, WindowBytes: 1 << 20}
+	a, b := wire.NewPipeline(terms, terms), wire.NewPipeline(terms, terms)
+
+	var toA, toB []byte
+	for _, msg := range []string{"one", "three", "five"} {
+		size := uint32(len(msg))
+		if !a.MaySend(size) {
+			fmt.Printf("%q has to wait\n", msg)
+			break
+		}
+		a.Send(size)
+		toB = append(wire.AppendSize(toB, size), msg...)
+	}
+	for len(toB) > 0 {
+		item, n, err := b.Parse(toB)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if item.Kind == wire.Payload { // all of it, here
+			fmt.Printf("b: received %q\n", toB[:n])
+			b.Answer()
+			toA = append(toA, byte(wire.OK))
+		}
+		toB = toB[n:]
+	}
+	for len(toA) > 0 {
+		item, n, err := a.Parse(toA)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("a: answered: %t, %d bytes\n", item.Kind == wire.Accepted, item.Size)
+		toA = toA[n:]
+	}
+	fmt.Println("a may send:", a.MaySend(4))
+
+	// Output:
+	// "five" has to wait
+	// b: received "one"
+	// b: received "three"
+	// a: answered: true, 3 bytes
+	// a: answered: true, 5 bytes
+	// a may send: true
+}
+
 func ExampleCheckHello() {
 	for _, b := range []byte{0xff, 0xfe, 'H'} {
 		switch err := wire.CheckHello(b); {

@@ -83,9 +83,17 @@ const (
 	// input. Last says that they complete it; it may come with Size 0.
 	Payload
 	// Accepted, Deferred, Refused: the peer answered our offer OK, CONFLICT, TOO_LARGE.
+	// In pipelined mode Accepted and Refused are about the oldest message of ours
+	// that was not answered, and Size is its size.
 	Accepted
 	Deferred
 	Refused
+	// Data: a message of Size bytes begins, in pipelined mode. Its Payload follows.
+	Data
+	// PingItem, PongItem, ByeItem: PING, PONG or BYE came, in pipelined mode.
+	PingItem
+	PongItem
+	ByeItem
 )
 
 // Item is one item of the stream, or a piece of one.

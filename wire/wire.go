@@ -1,8 +1,9 @@
 // Package wire is the tinyproto protocol without I/O: signals, sizes, the
 // hello, and the ledger that keeps who owes what to whom. It starts no
 // goroutine, opens no connection, reads no clock and allocates nothing but the
-// errors it returns. PROTOCOL.md beside this file is the specification, and
-// the rules named here (R1 to R7) are those of its section 5.
+// errors it returns, and what a [Pipeline] has to remember. PROTOCOL.md beside
+// this file is the specification, and the rules named here (R1 to R7) are those
+// of its section 5.
 //
 // Most programs use package tinyproto; wire serves those who carry the
 // protocol over something else than a [net.Conn], and tests.
@@ -24,6 +25,11 @@ const (
 	Conflict  Signal = 0xfd // not now, offer again: R4 and R5
 	TooLarge  Signal = 0xfc // the offered message is over the receiver's limit
 	Error     Signal = 0x00 // the offered size is above MaxSize; the connection is over
+
+	// In pipelined mode alone (PROTOCOL.md section 8), where OK says "handed over":
+	Ping Signal = 0xf2 // asks for a sign of life
+	Pong Signal = 0xf3 // answers Ping
+	Bye  Signal = 0xf4 // I send no more messages; I still answer yours
 )
 
 // String returns the byte and, where it has one, its name: "0xff (OK)".
@@ -40,6 +46,12 @@ func (s Signal) String() string {
 		name = " (TOO_LARGE)"
 	case Error:
 		name = " (ERROR)"
+	case Ping:
+		name = " (PING)"
+	case Pong:
+		name = " (PONG)"
+	case Bye:
+		name = " (BYE)"
 	}
 	return fmt.Sprintf("0x%02x%s", byte(s), name)
 }
