@@ -3,6 +3,7 @@ package tinyproto
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -30,7 +31,12 @@ type DialOptions struct {
 	// negotiates no protocol by ALPN is accepted.
 	TLS *tls.Config
 
-	// Conn are the options of the connection.
+	// Fallback has Dial connect anew, in classic mode, where the server does not
+	// agree to pipelined mode, if that is what Conn.Mode asks for.
+	Fallback bool
+
+	// Conn are the options of the connection. Its Mode is classic unless it says
+	// Pipelined.
 	Conn Options
 }
 
@@ -66,13 +72,22 @@ func Dial(ctx context.Context, address string, opts *DialOptions) (*Conn, error)
 	if o.Timeout == 0 {
 		o.Timeout = DefaultDialTimeout
 	}
+	c, err := dial(ctx, address, a, &o)
+	if o.Fallback && errors.Is(err, conn.ErrModeRefused) {
+		o.Conn.Mode = conn.Classic
+		return dial(ctx, address, a, &o)
+	}
+	return c, err
+}
+
+func dial(ctx context.Context, to string, a address, o *DialOptions) (*Conn, error) {
 	d := net.Dialer{Timeout: max(o.Timeout, 0)}
 	nc, err := d.DialContext(ctx, a.network(), a.rest)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("tinyproto: dial %s: %w", address, err)
+		return nil, fmt.Errorf("tinyproto: dial %s: %w", to, err)
 	}
 	if a.tls(o.TLS != nil) {
 		nc = tls.Client(&sniffer{Conn: nc, server: true}, clientConfig(o.TLS, a.host))

@@ -294,3 +294,46 @@ func serveExample(server *tinyproto.Server) (address string, stop func()) {
 		}
 	}
 }
+
+// Messages follow each other without waiting; each Send returns when the server's
+// handler has the message.
+func ExampleDialOptions_pipelined() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l, err := tinyproto.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := tinyproto.Server{Handler: func(ctx context.Context, c *tinyproto.Conn) error {
+		for msg := range c.Inbox() {
+			fmt.Printf("%s\n", msg)
+		}
+		return c.Err()
+	}}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx, l) }() // ends with ctx
+
+	c, err := tinyproto.Dial(ctx, l.Addr().String(), &tinyproto.DialOptions{
+		Fallback: true, // classic mode, if the server knows nothing else
+		Conn:     tinyproto.Options{Mode: tinyproto.Pipelined},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, msg := range []string{"one", "two", "three"} {
+		c.Outbox() <- []byte(msg)
+	}
+	close(c.Outbox())     // its sole producer ends the connection gracefully
+	for range c.Inbox() { // until the server has ended, too
+	}
+	fmt.Println("pipelined:", c.Stats().Pipelined, "error:", c.Err())
+	cancel()
+	if err := <-served; err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// one
+	// two
+	// three
+	// pipelined: true error: <nil>
+}

@@ -58,7 +58,8 @@ type Server struct {
 	// means no time at all. It takes the place of Conn.Grace.
 	Grace time.Duration
 
-	// Conn are the options of the connections.
+	// Conn are the options of the connections. Each client chooses the mode of
+	// its own; with the Mode Classic those who ask for pipelined mode are refused.
 	Conn Options
 
 	// TLS is for addresses of the form "tls://host:port" of Listen and
@@ -121,6 +122,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		run.grace = conn.DefaultGrace
 	}
 	run.opts.Grace = run.grace
+	if run.opts.Mode == conn.Pipelined {
+		run.opts.Mode = conn.Either // it is the client who asks
+	}
 	switch {
 	case run.opts.Budget != nil || s.MaxBuffered < 0:
 	case s.MaxBuffered == 0:

@@ -19,6 +19,13 @@ type Conn = conn.Conn
 // Options are the limits and buffers of a connection: see [conn.Options].
 type Options = conn.Options
 
+// Modes of a connection: see [conn.Mode].
+const (
+	Either    = conn.Either
+	Classic   = conn.Classic
+	Pipelined = conn.Pipelined
+)
+
 // Errors of package conn that programs ask for with [errors.Is].
 var (
 	ErrClosed       = conn.ErrClosed
@@ -32,4 +39,5 @@ var (
 	ErrRefused      = conn.ErrRefused
 	ErrNotTinyproto = conn.ErrNotTinyproto
 	ErrNotTLS       = conn.ErrNotTLS
+	ErrModeRefused  = conn.ErrModeRefused
 )

@@ -60,10 +60,17 @@ type Placement struct {
 // then one that is held is decided on before SetAccept returns. Nil means that
 // all messages go into the Inbox again. It may be called concurrently, but not
 // by an Accept.
+//
+// In pipelined mode a peer knows our limit, and does not send what is above it:
+// to take messages above Options.MaxMessage into a Writer, set Options.Accept or
+// HoldOffers as well.
 func (c *Conn) SetAccept(accept Accept) {
 	c.mu.Lock()
 	defer c.unlock()
 	c.accept, c.holdOffers = accept, false
+	if c.pipe != nil {
+		c.flush(false) // our terms wait for this
+	}
 	if !c.undecided {
 		return
 	}

@@ -98,6 +98,10 @@ func (c count) Write(p []byte) (int, error) {
 // Sizes 0, 2, 4 and 300000 go to a Writer, odd ones into the Inbox. They are
 // sent by Send, by SendFrom or through the Outbox: neither makes a difference.
 func TestDoneComesBeforeAnythingThatFollowsIsAccepted(t *testing.T) {
+	eachMode(t, testDoneComesBeforeAnythingThatFollowsIsAccepted)
+}
+
+func testDoneComesBeforeAnythingThatFollowsIsAccepted(t *testing.T) {
 	sequence := []int{0, 0, 4, 0, 1, 0, 300_000, 0, 0, 3, 2, 300_001, 0, 1, 1, 0, 300_000, 300_000, 0}
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
@@ -151,11 +155,7 @@ func TestDoneComesBeforeAnythingThatFollowsIsAccepted(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			for _, c := range []*conn.Conn{a, b} {
-				if err := c.Shutdown(t.Context()); err != nil {
-					t.Errorf("Shutdown: %v", err)
-				}
-			}
+			shutDown(t, a, b)
 			for i := range 2 {
 				if n := <-received; n != wantInbox {
 					t.Errorf("%d messages were in an Inbox, expected %d", n, wantInbox)
@@ -182,6 +182,10 @@ func sendAnyhow(c *conn.Conn, way int, msg []byte) error {
 // Both ends write a large message that the other's application takes its time
 // to read, and the empty one behind it is no reason for either to wait.
 func TestEmptyMessagesPassWhileBothEndsWriteLargeOnes(t *testing.T) {
+	eachMode(t, testEmptyMessagesPassWhileBothEndsWriteLargeOnes)
+}
+
+func testEmptyMessagesPassWhileBothEndsWriteLargeOnes(t *testing.T) {
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)

@@ -44,6 +44,10 @@ func (l liar) Write(p []byte) (int, error) { return l(len(p)), nil }
 
 // A Writer that fails costs its own message, and nothing else.
 func TestAFailedWriterLeavesTheConnectionAlive(t *testing.T) {
+	eachMode(t, testAFailedWriterLeavesTheConnectionAlive)
+}
+
+func testAFailedWriterLeavesTheConnectionAlive(t *testing.T) {
 	const size = 3*streamPiece + 5
 	for _, c := range []struct {
 		name  string
@@ -132,6 +136,10 @@ func TestDoneIsToldOfTheWriterBeforeTheConnection(t *testing.T) {
 
 // What is no count of bytes is not taken for one.
 func TestAWriterThatLiesIsAFailedWriter(t *testing.T) {
+	eachMode(t, testAWriterThatLiesIsAFailedWriter)
+}
+
+func testAWriterThatLiesIsAFailedWriter(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		lie  liar

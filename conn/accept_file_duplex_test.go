@@ -15,6 +15,10 @@ import (
 
 // What goes the other way meanwhile, and the answers to it, stays out of the files.
 func TestFilesAreWrittenWhileBothEndsSend(t *testing.T) {
+	eachMode(t, testFilesAreWrittenWhileBothEndsSend)
+}
+
+func testFilesAreWrittenWhileBothEndsSend(t *testing.T) {
 	for name, transport := range fileTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)

@@ -20,6 +20,10 @@ import (
 // A file system that is full in the middle of a message: how much was written
 // before is exact, the rest is dropped, and the connection lives.
 func TestAFullFileSystemLeavesTheConnectionAlive(t *testing.T) {
+	eachMode(t, testAFullFileSystemLeavesTheConnectionAlive)
+}
+
+func testAFullFileSystemLeavesTheConnectionAlive(t *testing.T) {
 	if !inChild(t) {
 		return
 	}
@@ -69,6 +73,10 @@ func TestAFullFileSystemLeavesTheConnectionAlive(t *testing.T) {
 
 // What is no regular file is written to in the usual way.
 func TestAFullDeviceLeavesTheConnectionAlive(t *testing.T) {
+	eachMode(t, testAFullDeviceLeavesTheConnectionAlive)
+}
+
+func testAFullDeviceLeavesTheConnectionAlive(t *testing.T) {
 	for name, transport := range fileTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)
@@ -82,9 +90,7 @@ func TestAFullDeviceLeavesTheConnectionAlive(t *testing.T) {
 			for _, got := range receiveInto(t, a, b, f, []int{10, 1 << 20, 100_000}) {
 				checkPartial(t, got.err, int64(got.size), 0, syscall.ENOSPC)
 			}
-			if err := a.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			shutDown(t, a, b)
 		})
 	}
 }

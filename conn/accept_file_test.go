@@ -58,7 +58,9 @@ func contents(sizes []int) []byte {
 }
 
 // Messages are written where the file is, and move it on.
-func TestMessagesAreWrittenToAFile(t *testing.T) {
+func TestMessagesAreWrittenToAFile(t *testing.T) { eachMode(t, testMessagesAreWrittenToAFile) }
+
+func testMessagesAreWrittenToAFile(t *testing.T) {
 	for name, transport := range fileTransports {
 		for _, c := range []struct {
 			name   string
@@ -102,9 +104,7 @@ func TestMessagesAreWrittenToAFile(t *testing.T) {
 				if diff := cmp.Diff(summary(want), summary(got)); diff != "" || err != nil {
 					t.Errorf("the file (-want +got), %v:\n%s", err, diff)
 				}
-				if err := a.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				shutDown(t, a, b)
 			})
 		}
 	}
@@ -155,6 +155,10 @@ func TestEarlyBytesAreWrittenToAFile(t *testing.T) {
 
 // A file that can't be written is a Writer that fails.
 func TestAFileThatCannotBeWrittenLeavesTheConnectionAlive(t *testing.T) {
+	eachMode(t, testAFileThatCannotBeWrittenLeavesTheConnectionAlive)
+}
+
+func testAFileThatCannotBeWrittenLeavesTheConnectionAlive(t *testing.T) {
 	for name, transport := range fileTransports {
 		for _, c := range []struct {
 			name string
@@ -195,16 +199,16 @@ func TestAFileThatCannotBeWrittenLeavesTheConnectionAlive(t *testing.T) {
 				if got := receiveInto(t, a, b, nil, []int{0}); got[0].err != nil {
 					t.Errorf("an empty message: %v", got[0].err)
 				}
-				if err := a.Shutdown(t.Context()); err != nil {
-					t.Error(err)
-				}
+				shutDown(t, a, b)
 			})
 		}
 	}
 }
 
 // A pipe is a file, too, and its reader the one that makes it slow.
-func TestMessagesAreWrittenToAPipe(t *testing.T) {
+func TestMessagesAreWrittenToAPipe(t *testing.T) { eachMode(t, testMessagesAreWrittenToAPipe) }
+
+func testMessagesAreWrittenToAPipe(t *testing.T) {
 	for name, transport := range fileTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)

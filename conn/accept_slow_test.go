@@ -57,6 +57,10 @@ func TestASlowWriterIsNoStalledPeer(t *testing.T) {
 
 // To the peer, a slow Writer is a peer that does not read.
 func TestTheSenderSeesASlowWriterAsAStall(t *testing.T) {
+	eachMode(t, testTheSenderSeesASlowWriterAsAStall)
+}
+
+func testTheSenderSeesASlowWriterAsAStall(t *testing.T) {
 	leaktest.Check(t)
 	synctest.Test(t, func(t *testing.T) {
 		into := make(catcher, 1)
@@ -229,12 +233,15 @@ func TestADoneThatNeverReturnsHoldsUpNoEnd(t *testing.T) {
 }
 
 // A graceful end waits for what was accepted, however long the Writer takes.
-func TestShutdownWaitsForASlowWriter(t *testing.T) {
+func TestShutdownWaitsForASlowWriter(t *testing.T) { eachMode(t, testShutdownWaitsForASlowWriter) }
+
+func testShutdownWaitsForASlowWriter(t *testing.T) {
 	leaktest.Check(t)
 	synctest.Test(t, func(t *testing.T) {
 		into := make(catcher, 1)
 		x, y := memPair(t, 1<<10)
-		a, b := join(t, x, y, &conn.Options{StallTimeout: -1}, &conn.Options{Accept: func(size uint32) conn.Placement {
+		// In pipelined mode a peer in a slow Writer gives no sign of life.
+		a, b := join(t, x, y, &conn.Options{StallTimeout: -1, PeerTimeout: -1}, &conn.Options{Accept: func(size uint32) conn.Placement {
 			p := into.accept(size)
 			p.Writer = sleepy(time.Hour)
 			return p

@@ -103,6 +103,10 @@ func TestAPlacementDecidesOnAnOffer(t *testing.T) {
 
 // A refusal is TOO_LARGE to the sender, and no more: neither end is the worse for it.
 func TestARefusedOfferLeavesTheConnectionAlive(t *testing.T) {
+	eachMode(t, testARefusedOfferLeavesTheConnectionAlive)
+}
+
+func testARefusedOfferLeavesTheConnectionAlive(t *testing.T) {
 	for name, transport := range transports {
 		t.Run(name, func(t *testing.T) {
 			x, y := transport(t)
@@ -124,6 +128,10 @@ func TestARefusedOfferLeavesTheConnectionAlive(t *testing.T) {
 
 // Accept sees every offer once and in order, whoever is served how.
 func TestAcceptIsAskedOncePerOfferInTheirOrder(t *testing.T) {
+	eachMode(t, testAcceptIsAskedOncePerOfferInTheirOrder)
+}
+
+func testAcceptIsAskedOncePerOfferInTheirOrder(t *testing.T) {
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
 			const messages = 600
@@ -160,9 +168,7 @@ func TestAcceptIsAskedOncePerOfferInTheirOrder(t *testing.T) {
 					wantInbox = append(wantInbox, len(msg))
 				}
 			}
-			if err := a.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
+			shutDown(t, a, b)
 			if err := <-received; err != nil {
 				t.Error(err)
 			}

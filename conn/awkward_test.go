@@ -39,6 +39,10 @@ func TestAPeerThatClosesOnWhatItAcceptedIsNoCleanEnd(t *testing.T) {
 }
 
 func TestCloseAmidAMessageIsNoCleanEndForItsSender(t *testing.T) {
+	eachMode(t, testCloseAmidAMessageIsNoCleanEndForItsSender)
+}
+
+func testCloseAmidAMessageIsNoCleanEndForItsSender(t *testing.T) {
 	for range 100 {
 		x, y := tcpPair(t)
 		a, b := join(t, x, y, nil, nil)
@@ -52,8 +56,14 @@ func TestCloseAmidAMessageIsNoCleanEndForItsSender(t *testing.T) {
 		b.Close()
 		<-done
 		a.Close()
-		sent, received := a.Stats().MessagesSent, b.Stats().MessagesReceived
-		if err := a.Err(); sent != received && !errors.Is(err, conn.ErrInDoubt) {
+		sent, received, err := a.Stats().MessagesSent, b.Stats().MessagesReceived, a.Err()
+		if inPipelined() { // what was received, and the answer not read, may have arrived
+			if err == nil || sent > received {
+				t.Fatalf("%d sent, %d received, and Err is %v", sent, received, err)
+			}
+			continue
+		}
+		if sent != received && !errors.Is(err, conn.ErrInDoubt) {
 			t.Fatalf("%d sent, %d received, and Err is %v", sent, received, err)
 		}
 	}
@@ -134,6 +144,10 @@ func (h *hesitant) Read(p []byte) (int, error) {
 }
 
 func TestReadsThatReturnNothingDoNoHarm(t *testing.T) {
+	eachMode(t, testReadsThatReturnNothingDoNoHarm)
+}
+
+func testReadsThatReturnNothingDoNoHarm(t *testing.T) {
 	x, y := pipePair(t)
 	a, b := join(t, &hesitant{Conn: x}, y, nil, nil)
 	go b.Send(t.Context(), []byte("hello")) // ends with the receive

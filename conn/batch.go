@@ -21,6 +21,14 @@ type batch struct {
 	completes bool // there is the OK of an empty message in it, and nothing behind
 	answers   uint // Conn.answers when it was composed
 
+	// In pipelined mode: what goes out in one write is collected in buffer, and
+	// one large body may stand behind it, which is not copied.
+	buffer   *[streamBuffer]byte
+	used     int
+	messages int  // that begin in it
+	pings    bool // there is a PING in it
+	closed   bool // nothing more may be added
+
 	vec     [3][]byte   // what is left to be written
 	rest    net.Buffers // a slice of vec
 	scratch *[scratchSize]byte
@@ -100,6 +108,8 @@ func (b *batch) reset() {
 		scratches.Put(b.scratch)
 		b.scratch = nil
 	}
+	giveBack(b.buffer)
+	b.buffer, b.used, b.messages, b.pings, b.closed = nil, 0, 0, false, false
 	b.headLen, b.tailLen, b.body, b.hasBody, b.accepts, b.offers, b.completes = 0, 0, nil, false, false, false, false
 	b.vec, b.rest = [3][]byte{}, nil
 }

@@ -3,6 +3,7 @@ package conn_test
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,15 @@ type callback struct {
 	// place has the message that is offered call the connection, once.
 	place func(call func()) conn.Placement
 	// reach has the peer bring the connection there.
-	reach func(s *stage, answer []byte)
+	reach     func(s *stage, answer []byte)
+	pipelined bool
+}
+
+func (c callback) stage(t testing.TB, nc, peer net.Conn, opts conn.Options) *stage {
+	if c.pipelined {
+		return newPipelined(t, nc, peer, opts, generous)
+	}
+	return newStage(t, nc, peer, opts)
 }
 
 // calls is a Writer that calls something.
@@ -88,6 +97,34 @@ var callbacks = []callback{
 	},
 }
 
+// Each has the peer say this.
+func pipelinedCallbacks() []callback {
+	say := func(p []byte, then ...func(*stage)) func(*stage, []byte) {
+		return func(s *stage, _ []byte) {
+			s.peer.says(p...)
+			for _, do := range then {
+				do(s)
+			}
+		}
+	}
+	all := []callback{
+		{name: "Accept", place: callbacks[0].place, reach: say(offerOf(4))},
+		{name: "Accept of a message that came with it", place: callbacks[0].place, reach: say(dataOf("data"))},
+		{name: "Write", place: callbacks[1].place, reach: say(dataOf("data"))},
+		{name: "Done", place: inDone, reach: say(dataOf("data"))},
+		{name: "Done of an empty message", place: inDone, reach: say(dataOf(""))},
+		{name: "Done of a message before BYE", place: inDone, reach: say(append(dataOf("data"), bye))},
+		{name: "Done of a message that the peer's end broke off", place: inDone, reach: say(dataOf("data")[:6], byPeer.do)},
+		{name: "Done of a message that a reset broke off", place: inDone,
+			reach: say(dataOf("data")[:6], func(*stage) { synctest.Wait() }, byReset.do)},
+	}
+	for i := range all {
+		all[i].name += " in pipelined mode"
+		all[i].pipelined = true
+	}
+	return all
+}
+
 // saysFrom offers size bytes, and says rest when that is accepted.
 func (p played) saysFrom(size int, rest []byte) {
 	p.t.Helper()
@@ -137,7 +174,7 @@ func sendWithin(t testing.TB, c *conn.Conn, d time.Duration) {
 }
 
 func TestACallbackMayCallTheConnection(t *testing.T) {
-	for _, where := range callbacks {
+	for _, where := range append(callbacks, pipelinedCallbacks()...) {
 		for _, what := range callbackCalls {
 			for _, writing := range []bool{false, true} {
 				name := where.name + " calls " + what.name
@@ -158,7 +195,7 @@ func callTheConnection(t *testing.T, where callback, call func(testing.TB, *conn
 	var due time.Time
 	called := make(chan time.Duration, 2)
 	nc, peer := memPair(t, 1<<10)
-	s = newStage(t, nc, peer, conn.Options{Accept: func(uint32) conn.Placement {
+	s = where.stage(t, nc, peer, conn.Options{Accept: func(uint32) conn.Placement {
 		return where.place(func() {
 			start := time.Now()
 			if late := start.Sub(due); late > 0 {
@@ -172,7 +209,9 @@ func callTheConnection(t *testing.T, where callback, call func(testing.TB, *conn
 	if writing {
 		s.send(large)
 		s.peer.hears(offerOf(len(large))...)
-		answer = []byte{ok}
+		if !where.pipelined {
+			answer = []byte{ok}
+		}
 	}
 	due = time.Now()
 	where.reach(s, answer)

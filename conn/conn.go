@@ -5,9 +5,12 @@
 // are the same with a context and an error per message. The context that a
 // connection is made with is its life.
 //
-// The protocol is that of package wire, classic mode. A message is offered,
-// accepted and then written; the receiver accepts only what it has room for,
-// so a slow receiver slows its sender, and neither takes memory without bound.
+// The protocol is that of package wire. In classic mode a message is offered,
+// accepted and then written; the receiver accepts only what it has room for. In
+// pipelined mode, on which two ends can agree (see [Mode]), messages are written
+// without waiting, as many as the receiver's window has room for, and answered
+// when its application has them. So in both a slow receiver slows its sender, and
+// neither takes memory without bound.
 package conn
 
 import (
@@ -38,20 +41,28 @@ type Conn struct {
 	unlink func() bool   // takes the connection off its context
 
 	mu     sync.Mutex
-	ledger wire.Ledger // guarded by mu
+	ledger wire.Ledger // guarded by mu; of classic mode
+	pipe   *pipeline   // guarded by mu; nil in classic mode
+	asked  int         // guarded by mu: bytes of the peer's request for pipelined mode
 	end    ending      // guarded by mu
 	stats  Stats       // guarded by mu
 	watch  watchdog    // guarded by mu
 
 	// Receiving. Guarded by mu, but the memory that reading points into is the
 	// reader's alone.
-	kept    [keptSize]byte // what is read where no payload is due, and left unparsed
-	keptLen int            // bytes of kept that no rule allows to parse yet (R3)
-	unheard atomic.Bool    // the reader has bytes that it waits for mu with
-	steps   uint           // counts what was put on the wire, which may allow it
-	noted   sync.Cond      // signals steps to the reader
-	partial incoming       // the message that is arriving
-	held    []byte         // a message that was accepted and waits for the Inbox
+	kept     [keptSize]byte // what is read where no payload is due, and left unparsed
+	keptLen  int            // bytes of kept that no rule allows to parse yet (R3)
+	unheard  atomic.Bool    // the reader has bytes that it waits for mu with
+	steps    uint           // counts what was put on the wire, which may allow it
+	noted    sync.Cond      // signals steps to the reader
+	partial  incoming       // the message that is arriving
+	released struct {
+		mu     sync.Mutex
+		slices [][]byte // guarded by mu
+		size   int      // guarded by mu: of all of them
+		closed bool     // guarded by mu
+	}
+	held    []byte // a message that was accepted and waits for the Inbox
 	holding bool
 	encoded bool // held is to be decoded first
 
@@ -154,6 +165,13 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 		go c.read() // ends when nc is closed or the peer's stream is over
 	}()
 	c.parseAtOnce() // what came with the hello is settled before an offer of ours (R7)
+	if c.pipe != nil {
+		c.watchSilence()
+		c.flush(false)
+		if c.holding {
+			c.wakeWriter()
+		}
+	}
 	return c, nil
 }
 
@@ -220,6 +238,8 @@ type Stats struct {
 	// Refused counts our messages that were not sent because of their size, or
 	// because they could not be encoded, PeerRefused the peer's that we refused.
 	Refused, PeerRefused uint64
+	// Pipelined says that the ends agreed to pipelined mode.
+	Pipelined bool
 	// LastActivity is when bytes last arrived or were written.
 	LastActivity time.Time
 }
@@ -228,5 +248,7 @@ type Stats struct {
 func (c *Conn) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stats
+	s := c.stats
+	s.Pipelined = c.pipe != nil
+	return s
 }

@@ -8,6 +8,10 @@ import (
 )
 
 func TestMessagesArriveOnceInOrderByteForByte(t *testing.T) {
+	eachMode(t, testMessagesArriveOnceInOrderByteForByte)
+}
+
+func testMessagesArriveOnceInOrderByteForByte(t *testing.T) {
 	for name, transport := range transports {
 		t.Run(name, func(t *testing.T) {
 			x, y := transport(t)

@@ -16,6 +16,10 @@ import (
 // A relay ends its connection with the error of the one behind it: what is in
 // doubt there is not in doubt here.
 func TestTheEndOfAnotherConnectionSaysNothingOfOurMessages(t *testing.T) {
+	eachMode(t, testTheEndOfAnotherConnectionSaysNothingOfOurMessages)
+}
+
+func testTheEndOfAnotherConnectionSaysNothingOfOurMessages(t *testing.T) {
 	x, y := tcpPair(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	down, _ := joinContext(t, ctx, context.Background(), x, y, nil, nil)

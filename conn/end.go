@@ -51,6 +51,13 @@ type ending struct {
 // end its own, for about 1 s at most. Messages that the peer offers
 // meanwhile are accepted only as long as there is something to send.
 //
+// In pipelined mode it says BYE behind what is queued, and waits until all of that
+// is answered, and until the peer has said BYE and all that it sent is taken from
+// the Inbox. A peer of this library says it when its application ends the
+// connection, or 1 s after it was handed the last message, the time that is left
+// for replies. So nil means that all that was sent was handed to the peer's
+// application.
+//
 // It blocks until all that is done and every goroutine of the connection has
 // ended, or until ctx ends: then it ends the connection at once and returns an
 // error with the cause of ctx. Otherwise it returns Err, which is nil after a
@@ -160,7 +167,12 @@ func (c *Conn) halfClose() {
 	if c.end.state != draining || c.end.lingering || c.end.peerEnded || c.end.writeErr != nil || c.writing {
 		return
 	}
-	if _, receiving := c.ledger.Receiving(); c.end.answerError ||
+	if c.pipe != nil {
+		if !c.pipe.settled(c.end.abandoned, c.drained()) {
+			c.awaitTerms()
+			return
+		}
+	} else if _, receiving := c.ledger.Receiving(); c.end.answerError ||
 		!c.end.deaf && (!c.drained() || receiving || c.ledger.Owing()) {
 		return
 	}
@@ -208,8 +220,8 @@ func (c *Conn) terminate(failure error) {
 	// The peer must not think that we have the rest of a message. Where there is
 	// no reset, an end inside a size tells it, if it can still be told; with an offer
 	// of ours open, so does an end inside that message.
-	if _, receiving := c.ledger.Receiving(); receiving && !c.offersOneByte() && !resetOnClose(c.nc) &&
-		c.try != nil && !c.writing && !c.streaming && !c.end.lingering && c.end.writeErr == nil {
+	if _, receiving := c.receiving(); receiving && !c.offersOneByte() && !resetOnClose(c.nc) &&
+		c.pipe == nil && c.try != nil && !c.writing && !c.streaming && !c.end.lingering && c.end.writeErr == nil {
 		c.try.write([]byte{1}) // 0 could be taken for ERROR, the answer to an offer
 	}
 	closeNow(c.nc)
@@ -239,6 +251,9 @@ func (c *Conn) offersOneByte() bool {
 // is in progress that might still decide it, or that still reads them.
 func (c *Conn) settle() {
 	reason := c.closedReason()
+	if c.pipe != nil {
+		c.settlePipelined(reason)
+	}
 	for _, m := range [...]*outgoing{&c.finishing, &c.current, &c.next} {
 		if m.active && m.streams() && m.send.moved == m.send.size {
 			c.sent(m) // the end came before its sender could say so
@@ -287,7 +302,9 @@ func (c *Conn) finish() {
 	}
 	c.end.finished = true
 	c.unlink()
-	close(c.inbox)
+	if c.pipe == nil || !c.pipe.inboxClosed {
+		close(c.inbox)
+	}
 	close(c.gone)
 }
 

@@ -30,6 +30,11 @@ func (c *Conn) greet(life context.Context) error {
 	if !shaking {
 		err = c.exchangeHellos()
 	}
+	asking := err == nil && c.opts.Mode == Pipelined
+	agreed := false
+	if asking {
+		agreed, err = c.ask()
+	}
 	// An interruption spoils a success, too.
 	over := !stop() || err != nil && ctx.Err() != nil
 	switch {
@@ -37,10 +42,13 @@ func (c *Conn) greet(life context.Context) error {
 		err = context.Cause(life)
 	case over && shaking:
 		err = incomplete(c.opts.HelloTimeout)
+	case over && asking && !agreed:
+		err = fmt.Errorf("%w: no answer within %v: %w", ErrModeRefused, c.opts.HelloTimeout, os.ErrDeadlineExceeded)
 	case over:
 		err = fmt.Errorf("the peer did not greet within %v: %w", c.opts.HelloTimeout, os.ErrDeadlineExceeded)
 	case err == nil:
 		return nil
+	case asking:
 	case shaking:
 		err = handshakeError(c.nc, err)
 		lastWords(life, c.nc, err)
@@ -50,6 +58,9 @@ func (c *Conn) greet(life context.Context) error {
 	}
 	if shaking {
 		return fmt.Errorf("tinyproto: TLS handshake with %v: %w", c.nc.RemoteAddr(), err)
+	}
+	if asking {
+		return fmt.Errorf("tinyproto: agreeing with %v on pipelined mode: %w", c.nc.RemoteAddr(), err)
 	}
 	return fmt.Errorf("tinyproto: hello with %v: %w", c.nc.RemoteAddr(), err)
 }

@@ -83,7 +83,14 @@ var situations = []situation{
 		name:  "idle",
 		reach: func(*stage) {},
 		outcome: func(b byte, silent bool) outcome {
-			return unasked(b, silent, 0)
+			o := unasked(b, silent, 0)
+			if b == request[0] { // it may be asking for pipelined mode
+				o.wrote = nil
+				if silent {
+					o.err = stalledOr(silent, nil)[:1]
+				}
+			}
+			return o
 		},
 	},
 	{
@@ -101,6 +108,8 @@ var situations = []situation{
 				return outcome{alive: true, send: []error{conn.ErrTooLarge}}
 			case b == conflict:
 				failed.err = violation(wire.BaselessConflict, b, 0)
+			case b == request[0] && silent: // it may be asking for pipelined mode
+				failed.err = stalledOr(silent, &wire.IncompleteError{Unanswered: true, Offered: 3})
 			case b > 0xf0:
 				failed.err = violation(wire.UnknownAnswer, b, 0)
 			case b == 0x00:

@@ -28,8 +28,14 @@ type incoming struct {
 	charge *arrival // what the Budget was charged with; nil if nothing
 }
 
-func (in *incoming) start(size uint32) {
+// start begins a message of which so much is at hand.
+func (c *Conn) start(size uint32, atHand int) {
+	in := &c.partial
 	in.size, in.have = int(size), 0
+	var released []byte
+	if size > firstRead {
+		released = c.takeReleased(size)
+	}
 	switch {
 	case in.size == 0:
 		in.buf = []byte{}
@@ -37,6 +43,10 @@ func (in *incoming) start(size uint32) {
 		// With room for what may follow it in the same segment, which saves a read
 		// for the next size.
 		in.buf = make([]byte, in.size+keptSize)
+	case released != nil:
+		in.buf = released[:size]
+	case atHand >= firstRead:
+		in.buf, in.began = make([]byte, min(in.size, firstAlloc)), time.Now()
 	default:
 		in.first = firstReads.Get().(*[firstRead]byte)
 		in.buf, in.began = in.first[:], time.Now()
@@ -90,7 +100,10 @@ func (c *Conn) add(p []byte) {
 // completed returns the message, and forgets it.
 func (c *Conn) completed() []byte {
 	in := &c.partial
-	m := in.buf[:in.size:in.size]
+	m := in.buf[:in.size]
+	if in.size <= firstRead {
+		m = m[:in.size:in.size] // what follows it may stand there
+	}
 	c.forget()
 	return m
 }

@@ -131,6 +131,10 @@ func TestNoPayloadByteFromAUnixSocketIntoAFileEntersTheProgram(t *testing.T) {
 
 // Where the kernel does not copy, the program does.
 func TestFilesAreCopiedWhereTheKernelDoesNot(t *testing.T) {
+	eachMode(t, testFilesAreCopiedWhereTheKernelDoesNot)
+}
+
+func testFilesAreCopiedWhereTheKernelDoesNot(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		err   syscall.Errno

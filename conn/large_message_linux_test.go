@@ -28,10 +28,18 @@ const (
 )
 
 func TestALargeMessageNeedsLittleMemory(t *testing.T) {
+	eachMode(t, testALargeMessageNeedsLittleMemory)
+}
+
+func testALargeMessageNeedsLittleMemory(t *testing.T) {
 	if !inChild(t) {
 		return
 	}
 	size := int64(1 << 30)
+	unpooled := underRace() && inPipelined() // a pool of its buffers is one that loses some at random
+	if unpooled {
+		size = 1 << 28
+	}
 	if os.Getenv(largeVariable) != "" {
 		size = wire.MaxSize
 	}
@@ -63,7 +71,7 @@ func TestALargeMessageNeedsLittleMemory(t *testing.T) {
 	}
 	peak := peakMemory(t)
 	t.Logf("%d bytes in %v: %d KiB of memory, %d KiB before", size, time.Since(began).Round(time.Millisecond), peak>>10, before>>10)
-	if peak-before > largeGrowth {
+	if peak-before > largeGrowth && !unpooled {
 		t.Errorf("this process needed %d bytes of memory and %d before, expected at most %d more", peak, before, largeGrowth)
 	}
 	if !underRace() && peak > largeMemory {

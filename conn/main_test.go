@@ -12,8 +12,11 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
+// transport joins the two ends of a connection.
+type transport func(testing.TB) (net.Conn, net.Conn)
+
 // transports are the ways to join two ends that a test can run over.
-var transports = map[string]func(testing.TB) (net.Conn, net.Conn){
+var transports = map[string]transport{
 	"tcp":  tcpPair,
 	"pipe": pipePair,
 }
@@ -53,6 +56,28 @@ func pipePair(t testing.TB) (net.Conn, net.Conn) {
 	return a, b
 }
 
+// mode is that of the connections that join makes: see eachMode.
+var mode = conn.Classic
+
+// eachMode runs a test whose connections come from join in either mode: what a
+// connection promises is the same, but where the test says so by inPipelined.
+func eachMode(t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	for _, m := range []struct {
+		name string
+		mode conn.Mode
+	}{{"classic", conn.Classic}, {"pipelined", conn.Pipelined}} {
+		t.Run(m.name, func(t *testing.T) {
+			mode = m.mode
+			defer func() { mode = conn.Classic }()
+			test(t)
+		})
+	}
+}
+
+// inPipelined reports whether join makes connections in pipelined mode.
+func inPipelined() bool { return mode == conn.Pipelined }
+
 // join greets over the two ends of a transport, and closes the connections
 // when the test ends.
 func join(t testing.TB, x, y net.Conn, xOpts, yOpts *conn.Options) (a, b *conn.Conn) {
@@ -62,6 +87,14 @@ func join(t testing.TB, x, y net.Conn, xOpts, yOpts *conn.Options) (a, b *conn.C
 
 func joinContext(t testing.TB, xCtx, yCtx context.Context, x, y net.Conn, xOpts, yOpts *conn.Options) (a, b *conn.Conn) {
 	t.Helper()
+	if inPipelined() {
+		var o conn.Options
+		if xOpts != nil {
+			o = *xOpts
+		}
+		o.Mode = conn.Pipelined // one end asks
+		xOpts = &o
+	}
 	greeted := make(chan error, 1)
 	go func() { // ends with the hello
 		var err error

@@ -15,6 +15,10 @@ const (
 	DefaultStallTimeout = 30 * time.Second
 	DefaultGrace        = 5 * time.Second
 	DefaultKeepAlive    = 15 * time.Second
+
+	DefaultWindowMessages = 4096
+	DefaultWindowBytes    = 1 << 20
+	DefaultPeerTimeout    = 30 * time.Second
 )
 
 // Options are the limits and the buffers of a connection. A nil *Options and
@@ -28,6 +32,24 @@ type Options struct {
 	// Budget bounds what the messages that arrive on several connections take
 	// together. Nil means no bound but that of each. Servers of package tinyproto set one.
 	Budget *Budget
+
+	// Mode is how messages are moved. Zero is [Either]: classic mode, unless the
+	// peer asks for pipelined mode.
+	Mode Mode
+
+	// WindowMessages and WindowBytes are how many messages, and how many bytes of
+	// them, the peer may have sent in pipelined mode before the application has
+	// taken them; a larger message goes alone. They bound what waits behind the
+	// Inbox. Zero means 4096 messages and 1 MiB; negative WindowBytes mean one
+	// message at a time. More than the protocol can carry means all of it.
+	WindowMessages uint32
+	WindowBytes    int64
+
+	// PeerTimeout is how long the peer may be silent in pipelined mode: after
+	// half of it, a PING asks for a sign of life. It passes, too, while a peer of
+	// this library is in a slow Accept or Writer. Zero means 30 s; negative means for
+	// ever.
+	PeerTimeout time.Duration
 
 	// InboxBuffer is how many received messages wait in the Inbox before the
 	// peer has to: its next offer is answered once the application has taken
@@ -103,6 +125,14 @@ func (o *Options) resolved() Options {
 	r.HelloTimeout = orDefault(r.HelloTimeout, DefaultHelloTimeout)
 	r.StallTimeout = orDefault(r.StallTimeout, DefaultStallTimeout)
 	r.Grace = orDefault(r.Grace, DefaultGrace)
+	r.PeerTimeout = orDefault(r.PeerTimeout, DefaultPeerTimeout)
+	if r.WindowMessages == 0 {
+		r.WindowMessages = DefaultWindowMessages
+	}
+	if r.WindowBytes == 0 {
+		r.WindowBytes = DefaultWindowBytes
+	}
+	r.WindowBytes = min(max(r.WindowBytes, 0), math.MaxUint32)
 	if r.Logger == nil {
 		r.Logger = slog.New(slog.DiscardHandler)
 	}

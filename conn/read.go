@@ -29,8 +29,13 @@ func (c *Conn) read() {
 	c.reading = readerRuns
 	defer c.leave()
 	defer c.breakOff()
+	defer c.dropReleased()
 	defer c.forget()
 	for reads := 0; ; reads++ {
+		if c.pipe != nil {
+			c.readPipelined()
+			return
+		}
 		c.parseKept()
 		c.completeReading()
 		if c.end.state == over {
@@ -102,7 +107,7 @@ func (c *Conn) heard(n int) {
 // into its file.
 func (c *Conn) splice() error {
 	in := &c.into
-	left, _ := c.ledger.Receiving()
+	left, _ := c.receiving()
 	c.mu.Unlock()
 	n, err := in.via.fill(left)
 	c.mu.Lock()
@@ -125,9 +130,7 @@ func (c *Conn) splice() error {
 		in.via.close() // what follows is read and dropped
 		in.via = nil
 	}
-	if c.ledger.Moved(uint32(n)).Last {
-		c.streamed()
-	}
+	c.movedPast(uint32(n))
 	c.watchPeer()
 	c.flush(false)
 	return nil
@@ -135,7 +138,7 @@ func (c *Conn) splice() error {
 
 // watchPeer makes sure that a peer that stalls inside an item is noticed.
 func (c *Conn) watchPeer() {
-	if c.ledger.InsideItem() {
+	if c.insideItem() {
 		c.watch.look(c, c.watch.read, c.opts.StallTimeout)
 	}
 }
@@ -165,6 +168,14 @@ func (c *Conn) parseAtOnce() {
 // parse takes p apart. It is called by the reader, and with an empty p by
 // whoever has written the OK to an empty message.
 func (c *Conn) parse(p []byte) {
+	p = p[c.asks(p):]
+	if c.end.deaf || c.end.state == over {
+		return
+	}
+	if c.pipe != nil {
+		c.parsePipelined(p)
+		return
+	}
 	for {
 		if len(p) == 0 && (c.writing && c.out.completes || c.end.writeErr != nil) && c.emptyDue() {
 			return // the peer may never see our OK; if it was written, written completes it
@@ -264,6 +275,11 @@ func (c *Conn) verdict() wire.Verdict {
 
 // readFailed is the end of what can be read.
 func (c *Conn) readFailed(err error) {
+	if c.asked > 0 && c.pipe == nil && err == io.EOF && !c.end.deaf { // it began to ask, and no more
+		_, _, violation := c.ledger.Parse([]byte{wire.PipelinedRequest[0]})
+		c.terminate(violation)
+		return
+	}
 	if err != io.EOF {
 		err = c.broken(err)
 		if c.end.deaf && !c.end.inDoubt && c.unfinished() == nil {
@@ -280,6 +296,17 @@ func (c *Conn) readFailed(err error) {
 		return
 	}
 	c.end.byPeer = true
+	if c.pipe != nil {
+		switch unfinished := c.unfinished(); {
+		case unfinished == nil:
+			c.terminate(nil)
+		case c.end.writeErr != nil:
+			c.terminate(c.broken(c.end.writeErr))
+		default:
+			c.terminate(fmt.Errorf("the peer ended the stream: %w", unfinished))
+		}
+		return
+	}
 	if c.end.writeErr == nil && (c.writing || c.streaming || c.owing()) {
 		// The peer has ended its side only, perhaps: what is on its way, and
 		// what it accepted, is still written to it.

@@ -62,7 +62,9 @@ func (c *Conn) Err() error {
 // left in the Outbox's buffer is part of it, so it is exact once the producers
 // have stopped.
 //
-// In doubt may be, besides, the last message that was written, and an empty
+// In pipelined mode it lists what was not answered: these may have arrived.
+//
+// In classic mode, in doubt may be, besides, the last message that was written, and an empty
 // one among these: [Error] says so.
 func (c *Conn) Unsent() [][]byte {
 	c.mu.Lock()

@@ -183,6 +183,10 @@ func TestBreakingOffMessagesLeavesTheRest(t *testing.T) {
 }
 
 func TestOfSeveralReceiversEachMessageGoesToOne(t *testing.T) {
+	eachMode(t, testOfSeveralReceiversEachMessageGoesToOne)
+}
+
+func testOfSeveralReceiversEachMessageGoesToOne(t *testing.T) {
 	x, y := tcpPair(t)
 	a, b := joinBounded(t, x, y, nil, nil)
 	const n = 300
@@ -208,9 +212,7 @@ func TestOfSeveralReceiversEachMessageGoesToOne(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := a.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
+	shutDown(t, a, b)
 	work.Wait()
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -220,7 +222,9 @@ func TestOfSeveralReceiversEachMessageGoesToOne(t *testing.T) {
 
 // C7: what was received is the receiver's, so appending to it and writing to it
 // touch no other message.
-func TestAReceivedSliceIsTheReceivers(t *testing.T) {
+func TestAReceivedSliceIsTheReceivers(t *testing.T) { eachMode(t, testAReceivedSliceIsTheReceivers) }
+
+func testAReceivedSliceIsTheReceivers(t *testing.T) {
 	x, y := tcpPair(t)
 	a, b := joinBounded(t, x, y, nil, &conn.Options{InboxBuffer: 8})
 	sizes := []int{0, 1, 5, 4095, 4096, 4097, 65535, 65536, 65537, 300_000, 3, 0, 7}

@@ -120,6 +120,10 @@ func TestAContextThatEndsInsideAMessageLeavesTheMessageWhole(t *testing.T) {
 // Paid by nearly everybody who has a buffer size of zero as an option: nothing
 // buffers anything here, and there is no byte that would wake a reader.
 func TestEmptyMessagesGoBothWaysAtOnceThroughNoBuffersAtAll(t *testing.T) {
+	eachMode(t, testEmptyMessagesGoBothWaysAtOnceThroughNoBuffersAtAll)
+}
+
+func testEmptyMessagesGoBothWaysAtOnceThroughNoBuffersAtAll(t *testing.T) {
 	leaktest.Check(t)
 	const n = 600
 	sends := map[string]func(*conn.Conn) error{
@@ -164,6 +168,10 @@ func TestEmptyMessagesGoBothWaysAtOnceThroughNoBuffersAtAll(t *testing.T) {
 // Paid by users of golang.org/x/crypto/ssh, whose channels stand still unless
 // somebody drains all of the others: an application that never receives.
 func TestWhoNeverReceivesSendsAllTheSame(t *testing.T) {
+	eachMode(t, testWhoNeverReceivesSendsAllTheSame)
+}
+
+func testWhoNeverReceivesSendsAllTheSame(t *testing.T) {
 	leaktest.Check(t)
 	const n = 200
 	for name, transport := range transports {
@@ -225,6 +233,10 @@ func TestAPeerThatHalfClosesOverTCPReadsOnAndGetsWhatItAccepted(t *testing.T) {
 // sole producer closes the Outbox while Sends are in progress. Each of them
 // knows whether its message went out.
 func TestClosingTheOutboxRacesWithSendsAndEachKnowsItsFate(t *testing.T) {
+	eachMode(t, testClosingTheOutboxRacesWithSendsAndEachKnowsItsFate)
+}
+
+func testClosingTheOutboxRacesWithSendsAndEachKnowsItsFate(t *testing.T) {
 	leaktest.Check(t)
 	for range 50 {
 		x, y := tcpPair(t)

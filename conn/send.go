@@ -7,18 +7,21 @@ import (
 	"github.com/tinyproto-go/tinyproto/wire"
 )
 
-// Send sends msg and returns when the peer has accepted it and it is written.
-// It blocks until then, or until ctx or the connection ends. Messages that
-// were in the Outbox before go first, and concurrent Sends go in their order.
+// Send sends msg and returns when the peer has accepted it and it is written; in
+// pipelined mode, when the peer's application has it. It blocks until then, or
+// until ctx or the connection ends. Messages that were in the Outbox before go
+// first, and concurrent Sends go in their order.
 //
 // That the peer accepted a message says that it had room for it, not that its
-// application has seen it.
+// application has seen it. In pipelined mode it was sent on the peer's Inbox:
+// taken from it, if that has no buffer.
 //
 // The error matches [ErrTooLarge] if the peer refused the message, which the
 // connection survives; [ErrClosed] if the connection is over and msg was not
 // wholly written; or the cause of ctx: msg was not sent then, unless the error
 // also matches [ErrInDoubt], which means that it was already on its way and
-// may still arrive.
+// may still arrive. In pipelined mode that may also be so of a message whose
+// connection ended.
 func (c *Conn) Send(ctx context.Context, msg []byte) error {
 	s := c.newSending(msg)
 	if err := c.enqueue(ctx, s); err != nil {
@@ -74,6 +77,12 @@ func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 		c.recycle(s)
 		return err
 	}
+	if c.pipe != nil && c.current.send == s && !c.current.ready { // it waits for the window
+		c.current = outgoing{}
+		c.flush(false)
+		c.recycle(s)
+		return err
+	}
 	s.abandoned = true // its message is the connection's now
 	return fmt.Errorf("%w: %w", ErrInDoubt, err)
 }
@@ -102,6 +111,8 @@ type outgoing struct {
 	body   []byte // as it was given to us
 	wire   []byte
 	send   *sending // nil for a message of the Outbox
+
+	refusal error // why it is not sent, in pipelined mode
 }
 
 // payload is what goes out.
@@ -230,9 +241,14 @@ func (c *Conn) take(m *outgoing, msg []byte, ok bool) bool {
 func (c *Conn) refused(reason error) {
 	m := c.current
 	c.current = outgoing{}
+	c.refuse(&m, reason)
+}
+
+// refuse is the fate of a message that does not arrive.
+func (c *Conn) refuse(m *outgoing, reason error) {
 	c.stats.Refused++
-	c.reclaim(&m)
-	if m.report(c.notSent(&m, reason)) {
+	c.reclaim(m)
+	if m.report(c.notSent(m, reason)) {
 		return
 	}
 	c.end.unsent = append(c.end.unsent, m.body)

@@ -18,6 +18,10 @@ import (
 // A connection is not tied to others: synctest forbids to share a channel
 // between bubbles.
 func TestSendWorksInOneSynctestBubbleAfterAnother(t *testing.T) {
+	eachMode(t, testSendWorksInOneSynctestBubbleAfterAnother)
+}
+
+func testSendWorksInOneSynctestBubbleAfterAnother(t *testing.T) {
 	for range 2 {
 		synctest.Test(t, func(t *testing.T) {
 			x, y := net.Pipe()
@@ -35,6 +39,10 @@ func TestSendWorksInOneSynctestBubbleAfterAnother(t *testing.T) {
 }
 
 func TestSendGoesBehindWhatIsInTheOutbox(t *testing.T) {
+	eachMode(t, testSendGoesBehindWhatIsInTheOutbox)
+}
+
+func testSendGoesBehindWhatIsInTheOutbox(t *testing.T) {
 	for _, buffer := range []int{0, 1, 8} {
 		t.Run(fmt.Sprintf("OutboxBuffer %d", buffer), func(t *testing.T) {
 			x, y := tcpPair(t)
@@ -111,6 +119,10 @@ func TestConcurrentSendsGoInTheirOrder(t *testing.T) {
 // Sends from many goroutines, with and without the Outbox: each goroutine's
 // own messages keep their order, and none waits for ever.
 func TestSendAndOutboxFromManyGoroutines(t *testing.T) {
+	eachMode(t, testSendAndOutboxFromManyGoroutines)
+}
+
+func testSendAndOutboxFromManyGoroutines(t *testing.T) {
 	leaktest.Check(t)
 	x, y := tcpPair(t)
 	a, b := joinBounded(t, x, y, &conn.Options{OutboxBuffer: 1}, &conn.Options{InboxBuffer: 8})
@@ -144,7 +156,9 @@ func TestSendAndOutboxFromManyGoroutines(t *testing.T) {
 	work.Wait()
 }
 
-func TestSendsDoNotStarveTheOutbox(t *testing.T) {
+func TestSendsDoNotStarveTheOutbox(t *testing.T) { eachMode(t, testSendsDoNotStarveTheOutbox) }
+
+func testSendsDoNotStarveTheOutbox(t *testing.T) {
 	for _, buffer := range []int{0, 1} {
 		t.Run(fmt.Sprintf("OutboxBuffer %d", buffer), func(t *testing.T) {
 			leaktest.Check(t)
@@ -203,6 +217,10 @@ func TestSendReturnsWhenTheMessageIsWritten(t *testing.T) {
 // C7: one slice may be sent on many connections at once. (The race detector
 // sees whether a connection writes to it.)
 func TestOneSliceIsSentOnManyConnections(t *testing.T) {
+	eachMode(t, testOneSliceIsSentOnManyConnections)
+}
+
+func testOneSliceIsSentOnManyConnections(t *testing.T) {
 	msg := bytes.Repeat([]byte("shared"), 5000)
 	want := bytes.Clone(msg)
 	var work sync.WaitGroup

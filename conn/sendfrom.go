@@ -107,16 +107,20 @@ func (c *Conn) streamOut(ctx context.Context, s *sending) error {
 	defer c.unlock()
 	if err != nil {
 		c.breakMessage(s, err)
-		return c.settled(s)
+		return c.settled(ctx, s)
 	}
 	if c.end.state != over && c.end.writeErr == nil {
 		c.streaming = false
 		c.finishing = outgoing{}
-		c.sent(&outgoing{send: s})
-		c.served()
+		if c.pipe == nil {
+			c.sent(&outgoing{send: s})
+			c.served()
+		} else {
+			c.awaitAnswer(1)
+		}
 		c.flush(false)
 	}
-	return c.settled(s)
+	return c.settled(ctx, s)
 }
 
 func (c *Conn) isOver() bool {
@@ -127,12 +131,22 @@ func (c *Conn) isOver() bool {
 
 var errReaderExited = errors.New("the Reader did not return")
 
-// settled returns what became of s, and waits for that if a write has failed:
-// the peer may still say why. mu is held on entry and on return.
-func (c *Conn) settled(s *sending) error {
+// settled returns what became of s, and waits for that if a write has failed, as
+// the peer may still say why, or for the peer's answer. mu is held on entry and on
+// return.
+func (c *Conn) settled(ctx context.Context, s *sending) error {
+	wholly := c.pipe != nil && s.moved == s.size
 	c.mu.Unlock()
 	defer c.mu.Lock()
-	return <-s.result
+	if !wholly {
+		return <-s.result
+	}
+	select {
+	case err := <-s.result:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrInDoubt, c.notSent(&outgoing{send: s}, context.Cause(ctx)))
+	}
 }
 
 // copiesFrom reports whether the operating system can copy from file to our socket.

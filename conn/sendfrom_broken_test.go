@@ -96,6 +96,10 @@ func lies(lie func(int) int) func(testing.TB) io.Reader {
 
 // Both ends learn how much of the message was moved, and the sender why.
 func TestAReaderThatFailsEndsTheConnection(t *testing.T) {
+	eachMode(t, testAReaderThatFailsEndsTheConnection)
+}
+
+func testAReaderThatFailsEndsTheConnection(t *testing.T) {
 	for _, r := range brokenReaders {
 		for name, transport := range streamTransports {
 			t.Run(r.name+"/"+name, func(t *testing.T) {
@@ -150,6 +154,10 @@ func checkBrokenOff(t testing.TB, c *conn.Conn, size, moved int64, reason error)
 // What the Reader does to its goroutine is the caller's business, but ends the
 // connection.
 func TestAReaderThatDoesNotReturnEndsTheConnection(t *testing.T) {
+	eachMode(t, testAReaderThatDoesNotReturnEndsTheConnection)
+}
+
+func testAReaderThatDoesNotReturnEndsTheConnection(t *testing.T) {
 	for name, transport := range streamTransports {
 		for _, exit := range []struct {
 			name string
@@ -186,6 +194,10 @@ func TestAReaderThatDoesNotReturnEndsTheConnection(t *testing.T) {
 
 // Messages that wait behind one that fails are not lost without a word.
 func TestWhatWaitsBehindAReaderThatFailsIsNotSent(t *testing.T) {
+	eachMode(t, testWhatWaitsBehindAReaderThatFailsIsNotSent)
+}
+
+func testWhatWaitsBehindAReaderThatFailsIsNotSent(t *testing.T) {
 	for name, transport := range map[string]func(testing.TB) (net.Conn, net.Conn){"tcp": tcpPair, "pipe": pipePair} {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)

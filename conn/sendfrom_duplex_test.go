@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -59,7 +58,9 @@ func (a *attendance) check(msg []byte, way int) {
 
 // Streams in both directions, and whatever else is sent meanwhile, from many
 // goroutines at either end; half of the sizes is received by streaming too.
-func TestStreamsInBothDirectionsAtOnce(t *testing.T) {
+func TestStreamsInBothDirectionsAtOnce(t *testing.T) { eachMode(t, testStreamsInBothDirectionsAtOnce) }
+
+func testStreamsInBothDirectionsAtOnce(t *testing.T) {
 	for name, transport := range streamTransports {
 		for _, buffer := range []int{0, 1} {
 			t.Run(fmt.Sprintf("%s, buffers %d", name, buffer), func(t *testing.T) {
@@ -113,9 +114,7 @@ func TestStreamsInBothDirectionsAtOnce(t *testing.T) {
 					})
 				}
 				sending.Wait()
-				if err := errors.Join(a.Shutdown(ctx), b.Shutdown(ctx)); err != nil {
-					t.Error(err)
-				}
+				shutDown(t, a, b)
 				receiving.Wait()
 				for i := range came {
 					for _, err := range came[i].strange {

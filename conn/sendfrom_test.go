@@ -116,13 +116,17 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestSendFromSendsSizeBytesOfItsReader(t *testing.T) {
+	eachMode(t, testSendFromSendsSizeBytesOfItsReader)
+}
+
+func testSendFromSendsSizeBytesOfItsReader(t *testing.T) {
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)
 			arrived := make(catcher, 1)
 			x, y := transport(t)
 			a, b := joinBounded(t, x, y, nil, &conn.Options{Accept: arrived.accept})
-			var want conn.Stats
+			want := conn.Stats{Pipelined: inPipelined()}
 			for _, r := range streamReaders {
 				for _, size := range []int{0, 1, streamPiece - 1, streamPiece, streamPiece + 1, streamLarge} {
 					if size > r.largest {
@@ -138,18 +142,13 @@ func TestSendFromSendsSizeBytesOfItsReader(t *testing.T) {
 					want.BytesSent += uint64(size)
 				}
 			}
-			if err := a.Shutdown(t.Context()); err != nil {
-				t.Errorf("Shutdown: %v", err)
-			}
-			if err := b.Shutdown(t.Context()); err != nil {
-				t.Errorf("the other end's Shutdown: %v", err)
-			}
+			shutDown(t, a, b)
 			arrived.checkNothingMore(t)
 			ignored := cmpopts.IgnoreFields(conn.Stats{}, "LastActivity")
 			if diff := cmp.Diff(want, a.Stats(), ignored); diff != "" {
 				t.Errorf("Stats (-want +got):\n%s", diff)
 			}
-			want = conn.Stats{MessagesReceived: want.MessagesSent, BytesReceived: want.BytesSent}
+			want = conn.Stats{MessagesReceived: want.MessagesSent, BytesReceived: want.BytesSent, Pipelined: inPipelined()}
 			if diff := cmp.Diff(want, b.Stats(), ignored); diff != "" {
 				t.Errorf("the other end's Stats (-want +got):\n%s", diff)
 			}
@@ -159,6 +158,10 @@ func TestSendFromSendsSizeBytesOfItsReader(t *testing.T) {
 
 // A file is read from its offset, and left behind the message.
 func TestSendFromLeavesAFileBehindTheMessage(t *testing.T) {
+	eachMode(t, testSendFromLeavesAFileBehindTheMessage)
+}
+
+func testSendFromLeavesAFileBehindTheMessage(t *testing.T) {
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)
@@ -197,6 +200,10 @@ func TestSendFromLeavesAFileBehindTheMessage(t *testing.T) {
 
 // A receiver needs no Accept: the message is one like all others.
 func TestWhatSendFromSendsGoesIntoTheInbox(t *testing.T) {
+	eachMode(t, testWhatSendFromSendsGoesIntoTheInbox)
+}
+
+func testWhatSendFromSendsGoesIntoTheInbox(t *testing.T) {
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)

@@ -85,7 +85,9 @@ func TestAnOfferAfterTheLastMessageStaysUnanswered(t *testing.T) {
 	})
 }
 
-func TestBothEndsShutDownAtOnce(t *testing.T) {
+func TestBothEndsShutDownAtOnce(t *testing.T) { eachMode(t, testBothEndsShutDownAtOnce) }
+
+func testBothEndsShutDownAtOnce(t *testing.T) {
 	for name, transport := range duplexTransports {
 		for _, n := range []int{0, 10} {
 			t.Run(fmt.Sprintf("%s, %d messages queued", name, n), func(t *testing.T) {

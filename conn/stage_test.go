@@ -101,6 +101,21 @@ func joinBounded(t testing.TB, x, y net.Conn, xOpts, yOpts *conn.Options) (a, b 
 	return joinContext(t, ctx, ctx, x, y, xOpts, yOpts)
 }
 
+// shutDown ends both ends gracefully, at once: in pipelined mode one alone has to
+// wait for what the other one may still reply.
+func shutDown(t testing.TB, ends ...*conn.Conn) {
+	t.Helper()
+	ended := make(chan error, len(ends))
+	for _, c := range ends {
+		go func() { ended <- c.Shutdown(t.Context()) }() // ends with the connection
+	}
+	for range ends {
+		if err := <-ended; err != nil {
+			t.Errorf("Shutdown returned %v", err)
+		}
+	}
+}
+
 // put sends to the Outbox, as long as the connection lives.
 func put(c *conn.Conn, msg []byte) error {
 	select {

@@ -30,6 +30,10 @@ func (l *laggard) Write(p []byte) (int, error) {
 // them has its small messages echoed by a single goroutine: what a slow Writer
 // delays, it does not stop, with any buffers.
 func TestEchoesPassBetweenStreamsToSlowWriters(t *testing.T) {
+	eachMode(t, testEchoesPassBetweenStreamsToSlowWriters)
+}
+
+func testEchoesPassBetweenStreamsToSlowWriters(t *testing.T) {
 	const streams, streamSize, echoes = 3, 300_000, 50
 	for name, transport := range map[string]func(testing.TB) (net.Conn, net.Conn){
 		"tcp":                   tcpPair,
@@ -109,11 +113,7 @@ func TestEchoesPassBetweenStreamsToSlowWriters(t *testing.T) {
 						}
 						into[end].checkNothingMore(t)
 					}
-					for _, c := range []*conn.Conn{a, b} {
-						if err := c.Shutdown(t.Context()); err != nil {
-							t.Error(err)
-						}
-					}
+					shutDown(t, a, b)
 				})
 			}
 		}

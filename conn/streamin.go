@@ -72,7 +72,10 @@ func (c *Conn) callReading(f func()) {
 func (c *Conn) seeAgain() {
 	c.watch.busy = false
 	c.watch.read = time.Now()
-	if _, offering := c.ledger.Offering(); offering {
+	if c.pipe != nil {
+		c.watch.look(c, c.watch.read, c.opts.PeerTimeout/2)
+	}
+	if _, offering := c.ledger.Offering(); offering || c.pipe != nil && c.pipe.waiting() {
 		c.watch.offered = c.watch.read
 		c.watch.look(c, c.watch.offered, c.opts.AnswerTimeout)
 	}
@@ -112,7 +115,7 @@ func (c *Conn) place(size uint32, run func(func())) {
 	run(func() { p = accept(size) })
 	_, waits := c.ledger.PeerOffer()
 	switch {
-	case !waits || c.offers != asked: // it was put off meanwhile (R4), and will be asked about again
+	case c.pipe == nil && (!waits || c.offers != asked): // it was put off meanwhile (R4), and will be asked about again
 		if p.Writer != nil && !p.Refuse {
 			p.fail(run, &PartialError{Size: int64(size), Err: errPutOff})
 		}
@@ -139,15 +142,16 @@ func (p *Placement) fail(run func(func()), err *PartialError) {
 }
 
 // begin begins to receive the message that was placed, whose OK is being composed.
-func (c *Conn) begin(size uint32) {
+// atHand bytes of it are in memory already.
+func (c *Conn) begin(size uint32, atHand int) {
 	p := c.placement
 	c.placement = Placement{}
 	if p.Writer == nil {
-		c.partial.start(size)
+		c.start(size, atHand)
 		return
 	}
 	c.into = streamingIn{active: true, Placement: p, size: size}
-	if size == 0 {
+	if size == 0 && c.pipe == nil {
 		c.wakeWriter() // it may outlive the reader, and this
 	}
 	if f, ok := p.Writer.(*os.File); ok {

@@ -162,7 +162,9 @@ func TestEndsOfAnIdleConnectionOverTLSAreBounded(t *testing.T) {
 	}
 }
 
-func TestACleanEndOverTLSIsClean(t *testing.T) {
+func TestACleanEndOverTLSIsClean(t *testing.T) { eachMode(t, testACleanEndOverTLSIsClean) }
+
+func testACleanEndOverTLSIsClean(t *testing.T) {
 	leaktest.Check(t)
 	x, y := tlsPair(t)
 	a, b := joinBounded(t, x, y, nil, nil)
@@ -184,7 +186,9 @@ func TestACleanEndOverTLSIsClean(t *testing.T) {
 	}
 }
 
-func TestTLSTellsWhatWasAgreedOn(t *testing.T) {
+func TestTLSTellsWhatWasAgreedOn(t *testing.T) { eachMode(t, testTLSTellsWhatWasAgreedOn) }
+
+func testTLSTellsWhatWasAgreedOn(t *testing.T) {
 	authority := testcert.New("authority")
 	x, y := tcpPair(t)
 	server := tls.Server(y, &tls.Config{
@@ -221,7 +225,9 @@ func TestTLSTellsWhatWasAgreedOn(t *testing.T) {
 	}
 }
 
-func TestTLSOfAPlainConnectionIsNil(t *testing.T) {
+func TestTLSOfAPlainConnectionIsNil(t *testing.T) { eachMode(t, testTLSOfAPlainConnectionIsNil) }
+
+func testTLSOfAPlainConnectionIsNil(t *testing.T) {
 	x, y := tcpPair(t)
 	a, b := joinBounded(t, x, y, nil, nil)
 	if a.TLS() != nil || b.TLS() != nil {
@@ -243,6 +249,10 @@ func (a around) Close() error {
 }
 
 func TestWhatATransportStandsOnIsFoundThroughAllLayers(t *testing.T) {
+	eachMode(t, testWhatATransportStandsOnIsFoundThroughAllLayers)
+}
+
+func testWhatATransportStandsOnIsFoundThroughAllLayers(t *testing.T) {
 	x, y := memPair(t, 1<<10)
 	var keepAlive net.KeepAliveConfig
 	closes := 0

@@ -47,6 +47,10 @@ func (n *numbering) Decode(dst, src []byte, _ int) ([]byte, error) {
 // An echo of many messages in both directions, sent in every way, through two
 // transforms that keep count.
 func TestAStatefulTransformSeesEveryMessageOnceAndInOrder(t *testing.T) {
+	eachMode(t, testAStatefulTransformSeesEveryMessageOnceAndInOrder)
+}
+
+func testAStatefulTransformSeesEveryMessageOnceAndInOrder(t *testing.T) {
 	const messages = 150
 	for name, transport := range streamTransports {
 		for _, buffer := range []int{0, 1} {
@@ -113,11 +117,7 @@ func TestAStatefulTransformSeesEveryMessageOnceAndInOrder(t *testing.T) {
 					})
 				}
 				all.Wait()
-				for _, c := range []*conn.Conn{a, b} {
-					if err := c.Shutdown(t.Context()); err != nil {
-						t.Error(err)
-					}
-				}
+				shutDown(t, a, b)
 				for _, n := range counters {
 					if n.encoded != 2*messages || n.decoded != 2*messages || n.overlaps.Load() != 0 || n.strange.Load() != 0 {
 						t.Errorf("a transform encoded %d and decoded %d messages, expected %d; %d calls overlapped, %d were out of order",

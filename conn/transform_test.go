@@ -125,7 +125,9 @@ func TestTransformsAreMadeOncePerConnection(t *testing.T) {
 	}
 }
 
-func TestNoTransformsAreAllTheSame(t *testing.T) {
+func TestNoTransformsAreAllTheSame(t *testing.T) { eachMode(t, testNoTransformsAreAllTheSame) }
+
+func testNoTransformsAreAllTheSame(t *testing.T) {
 	for name, transforms := range map[string]func() []conn.Transform{
 		"none": nil, "nil": always(), "empty": func() []conn.Transform { return []conn.Transform{} },
 	} {
@@ -192,7 +194,9 @@ func TestWhatIsTransformedCannotBeStreamed(t *testing.T) {
 
 // The connection gives its slices to no Transform that could change them, and
 // a slice may be sent on many connections at once. (The race detector looks on.)
-func TestASliceThatIsSentIsNotChanged(t *testing.T) {
+func TestASliceThatIsSentIsNotChanged(t *testing.T) { eachMode(t, testASliceThatIsSentIsNotChanged) }
+
+func testASliceThatIsSentIsNotChanged(t *testing.T) {
 	leaktest.Check(t)
 	msg := content(1000)
 	sent := make(chan error, 8)
@@ -221,6 +225,10 @@ func TestASliceThatIsSentIsNotChanged(t *testing.T) {
 
 // Over every transport, in both directions.
 func TestTransformsWorkOverEveryTransport(t *testing.T) {
+	eachMode(t, testTransformsWorkOverEveryTransport)
+}
+
+func testTransformsWorkOverEveryTransport(t *testing.T) {
 	for name, transport := range streamTransports {
 		t.Run(name, func(t *testing.T) {
 			leaktest.Check(t)
@@ -242,9 +250,7 @@ func TestTransformsWorkOverEveryTransport(t *testing.T) {
 					}
 				}
 			}
-			if err := errors.Join(a.Shutdown(t.Context()), b.Shutdown(t.Context())); err != nil {
-				t.Error(err)
-			}
+			shutDown(t, a, b)
 		})
 	}
 }

@@ -22,6 +22,10 @@ type watchdog struct {
 	interrupted bool      // the writer was woken to see whether it makes progress
 	ended       time.Time // when the context ended; zero before
 	linger      time.Time // since when we wait only for the peer's end of stream; zero before
+	terms       time.Time // since when we wait only for the peer's terms; zero otherwise
+	pinged      time.Time // when our PING was written that has no PONG; zero otherwise
+	untaken     bool      // the Inbox's buffer was not empty when it was last looked at
+	bye         time.Time // since when we may only reply, as the peer has said BYE; zero otherwise
 }
 
 // look makes sure that the clock is checked when timeout has passed since t.
@@ -66,7 +70,11 @@ func (c *Conn) checkClock() {
 	// What the ledger has, but not the peer yet, the peer can't be late with.
 	_, offering := c.ledger.Offering()
 	offering = offering && !c.out.offers && !w.busy
-	inside := c.ledger.InsideItem() && !c.out.accepts && !w.busy
+	inside := c.insideItem() && !c.out.accepts && !w.busy
+	if c.pipe != nil {
+		offering = c.awaitsAnswer() && !w.busy
+		c.checkPeer(passed)
+	}
 	stalled := !c.end.deaf && inside && passed(w.read, c.opts.StallTimeout)
 	unanswered := !c.end.deaf && offering && passed(w.offered, c.opts.AnswerTimeout)
 	if (stalled || unanswered) && (hasInput(c.nc) || c.unheard.Load()) {
@@ -83,7 +91,11 @@ func (c *Conn) checkClock() {
 	case stalled:
 		c.terminate(&StallError{Doing: "reading", After: c.opts.StallTimeout, State: c.unfinished()})
 	case unanswered:
-		c.terminate(&StallError{Doing: "waiting for the answer to an offer", After: c.opts.AnswerTimeout, State: c.unfinished()})
+		doing := "waiting for the answer to an offer"
+		if c.pipe != nil {
+			doing = "waiting for the answer to a message"
+		}
+		c.terminate(&StallError{Doing: doing, After: c.opts.AnswerTimeout, State: c.unfinished()})
 	case passed(w.blocked, c.opts.StallTimeout):
 		w.interrupted = true
 		if c.nc.SetWriteDeadline(longAgo) != nil { // it can't tell us whether it makes progress
@@ -103,6 +115,12 @@ func (c *Conn) broken(err error) error {
 // unfinished returns what was incomplete if the connection ends here, nil if
 // nothing was.
 func (c *Conn) unfinished() error {
+	if c.pipe != nil {
+		if err := c.pipe.end(); err != io.EOF {
+			return err
+		}
+		return nil
+	}
 	err := c.ledger.End()
 	if c.finishing.active {
 		// For the ledger it is written, and the offer behind it too.
@@ -123,4 +141,61 @@ func (c *Conn) unfinished() error {
 		return nil
 	}
 	return err
+}
+
+// replyTime bounds how long we still send to a peer that sends no more.
+func (c *Conn) replyTime() {
+	c.watch.bye = time.Now()
+	c.watch.look(c, c.watch.bye, lingerTime)
+}
+
+// awaitTerms bounds how long an end that has nothing to send waits for the peer's
+// terms, to say so.
+func (c *Conn) awaitTerms() {
+	if c.pipe.Pipeline == nil && !c.pipe.gaveUp && c.watch.terms.IsZero() {
+		c.watch.terms = time.Now()
+		c.watch.look(c, c.watch.terms, lingerTime)
+	}
+}
+
+// watchSilence begins to listen for signs of life.
+func (c *Conn) watchSilence() {
+	c.watch.read = time.Now()
+	c.watch.look(c, c.watch.read, c.opts.PeerTimeout/2)
+}
+
+// checkPeer sees to it that a peer that is silent is asked for a sign of life,
+// and ends the connection with one that does not give it. passed is that of
+// checkClock.
+func (c *Conn) checkPeer(passed func(time.Time, time.Duration) bool) {
+	w, pl := &c.watch, c.pipe
+	switch {
+	case passed(w.bye, lingerTime) && (len(c.inbox) > 0 || w.untaken):
+		w.untaken = len(c.inbox) > 0 // the replies to those are not due yet
+		c.replyTime()
+	case passed(w.bye, lingerTime):
+		w.bye = time.Time{}
+		c.drain(nil)
+	}
+	if passed(w.terms, lingerTime) {
+		w.terms = time.Time{}
+		pl.gaveUp = true
+		c.wakeWriter()
+	}
+	switch {
+	case c.end.state == over || pl.Pipeline == nil || c.end.deaf || w.busy:
+	case !pl.MayPing():
+		if !passed(w.pinged, c.opts.PeerTimeout/2) || !passed(w.read, c.opts.PeerTimeout) {
+			return
+		}
+		if hasInput(c.nc) || c.unheard.Load() {
+			c.seeAgain() // as in checkClock
+			return
+		}
+		c.terminate(&StallError{Doing: "waiting for a sign of life", After: c.opts.PeerTimeout, State: c.unfinished()})
+	case passed(w.read, c.opts.PeerTimeout/2):
+		pl.trim() // it has been quiet for long
+		pl.ping = true
+		c.flush(false)
+	}
 }

@@ -22,7 +22,10 @@ func (c *Conn) flush(isWriter bool) {
 		if len(c.out.rest) == 0 && !c.compose() {
 			break
 		}
-		err := c.writeAtOnce()
+		var err error
+		if !isWriter || len(c.out.rest) < 2 { // several pieces are written together
+			err = c.writeAtOnce()
+		}
 		if err == nil && len(c.out.rest) > 0 && c.end.state != over {
 			if !isWriter {
 				c.handed = true
@@ -79,6 +82,8 @@ func (c *Conn) compose() bool {
 	switch {
 	case c.end.writeErr != nil:
 		return false
+	case c.pipe != nil:
+		return !c.end.deaf && c.composePipelined()
 	case c.end.deaf:
 		return c.composeLast()
 	}
@@ -91,7 +96,7 @@ steps:
 		case wire.WriteOK:
 			b.signal(wire.OK)
 			size, _ := c.ledger.Receiving()
-			c.begin(size)
+			c.begin(size, 0)
 			if size == 0 {
 				b.completes = true
 				break steps // no payload behind it, that might take its time
@@ -152,6 +157,10 @@ func (c *Conn) composeLast() bool {
 // written is the end of a write: of the batch, or of the connection. What is
 // left of the batch then stays unwritten.
 func (c *Conn) written(err error) {
+	if c.pipe != nil {
+		c.writtenPipelined(err)
+		return
+	}
 	now := time.Now()
 	c.stats.LastActivity = now
 	if c.out.accepts {

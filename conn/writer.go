@@ -41,8 +41,13 @@ func (c *Conn) write() {
 		}
 		var inbox, outbox chan []byte
 		held := c.held
-		if c.holding {
+		switch {
+		case !c.holding:
+		case c.pipe == nil:
 			inbox = c.inbox
+		case !c.end.abandoned: // else the peer is to know that nobody took it
+			inbox = c.inbox
+			c.pipe.untold = false
 		}
 		if c.outboxUsed && c.end.state == open && !c.next.active {
 			outbox = c.outbox
@@ -55,6 +60,7 @@ func (c *Conn) write() {
 		case inbox <- held:
 			c.mu.Lock()
 			c.held, c.holding = nil, false
+			c.handedOver()
 		case msg, ok := <-outbox:
 			c.mu.Lock()
 			c.take(&c.next, msg, ok)

@@ -1,0 +1,121 @@
+package conn
+
+import (
+	"net"
+	"runtime"
+)
+
+// readPipelined is read in pipelined mode: it takes all that comes, and what the
+// application has no room for waits in memory, as far as the window goes. mu is
+// held on entry and on return.
+func (c *Conn) readPipelined() {
+	in := newBufferedReader(c.nc)
+	for reads := 1; c.end.state != over; reads++ {
+		var p []byte
+		var err error
+		left, inside := uint32(0), false
+		if c.pipe.Pipeline != nil {
+			left, inside = c.pipe.Receiving()
+		}
+		switch {
+		case inside && c.into.via != nil && !c.end.deaf:
+			if err := c.splice(); err != nil {
+				c.readFailed(err)
+				return
+			}
+			continue
+		case inside && left >= directRead && c.partial.buf != nil && !c.end.deaf:
+			p = c.space()
+			c.mu.Unlock()
+			var n int
+			n, err = c.nc.Read(p)
+			p = p[:n]
+		default:
+			size := c.pipe.size
+			c.mu.Unlock()
+			p, err = in.read(size >= largeMessage)
+		}
+		if reads%yieldAfter == 0 {
+			runtime.Gosched()
+		}
+		c.unheard.Store(len(p) > 0)
+		c.mu.Lock()
+		c.heard(len(p))
+		if c.end.state == over {
+			return
+		}
+		if len(p) > 0 && !c.end.deaf {
+			c.parse(p)
+			c.tell()
+			c.flush(false)
+		}
+		in.giveBack()
+		if err != nil {
+			c.readFailed(err)
+			return
+		}
+	}
+}
+
+// Behind a message of largeMessage bytes, another one is expected: little is read
+// of it at first, and the rest to where it belongs.
+const largeMessage = 16 << 10
+
+// From directRead bytes on, the rest of a message is read to where it belongs.
+const directRead = 4 << 10
+
+// bufferedReader reads as much as there is, into memory that it borrows. It is
+// the reader's.
+type bufferedReader struct {
+	nc     net.Conn
+	socket *socketReader // nil if nc is none
+	idle   [keptSize]byte
+	some   *[firstRead]byte
+	much   *[streamBuffer]byte
+	filled int // how many reads in turn took all the room they had
+}
+
+func newBufferedReader(nc net.Conn) *bufferedReader {
+	return &bufferedReader{nc: nc, socket: newSocketReader(nc)}
+}
+
+// read returns what there is, or a little of it, which is the caller's until
+// giveBack. It blocks until there is something.
+func (r *bufferedReader) read(little bool) ([]byte, error) {
+	if r.socket != nil {
+		var n int
+		var err error
+		r.much, n, err = r.socket.read(little)
+		if r.much == nil {
+			return nil, err
+		}
+		return r.much[:n], err
+	}
+	// A transport that can't tell when there is something gets little memory to
+	// wait with, and more while it fills that.
+	p := r.idle[:]
+	switch {
+	case r.filled == 1, r.filled > 1 && little:
+		r.some = firstReads.Get().(*[firstRead]byte)
+		p = r.some[:]
+	case r.filled > 1:
+		r.much = streamBuffers.Get().(*[streamBuffer]byte)
+		p = r.much[:]
+	}
+	n, err := r.nc.Read(p)
+	if n == len(p) {
+		r.filled++
+	} else {
+		r.filled = 0
+	}
+	return p[:n], err
+}
+
+func (r *bufferedReader) giveBack() {
+	if r.some != nil {
+		firstReads.Put(r.some)
+		r.some = nil
+	}
+	giveBack(r.much)
+	r.much = nil
+}
