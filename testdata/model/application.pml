@@ -3,11 +3,19 @@
  * Whoever includes this defines delivered(e): all that the peer sent has been
  * received. */
 
+/* When an application begins to receive that does so by itself. */
+#ifndef mayReceive
+#define mayReceive(e) true
+#endif
+
 /* hand gives the library a message of any size. Go: conn.Conn.Send */
 inline hand(e) {
 	if
 	:: outbox[e]!EMPTY(handed[e]); handed[e] = (handed[e] + 1) % MODULUS
 	:: outbox[e]!FULL(handed[e]); handed[e] = (handed[e] + 1) % MODULUS
+#ifdef LARGE_TOO
+	:: outbox[e]!LARGE(handed[e]); handed[e] = (handed[e] + 1) % MODULUS
+#endif
 #ifdef REFUSALS
 	:: outbox[e]!HUGE(0)
 #endif
@@ -49,10 +57,22 @@ proctype sender(bit e) {
 
 proctype receiver(bit e) {
 	byte i;
-	wants[e] = 1;
+	atomic { mayReceive(e) -> wants[e] = 1 };
 	do
-	:: atomic { nempty(inbox[e]) -> receive(e) } progresses(e)
+	:: atomic { mayReceive(e) && nempty(inbox[e]) -> receive(e) } progresses(e)
 	:: atomic { done(e) -> break }
+#if QUITS_A || QUITS_B
+	:: atomic { quits(e) ->
+		quit[e] = 1;
+		wants[e] = 0;
+		stopTaking(e);
+		do
+		:: nempty(inbox[e]) -> inbox[e]?_
+		:: else -> break
+		od;
+		break
+	   }
+#endif
 	od;
 	gone[e] = 1
 }

@@ -43,20 +43,32 @@
 #ifndef END_B
 #define END_B 0
 #endif
-#define ends (END_A || END_B)
+#define ends (END_A || END_B || QUITS_A || QUITS_B)
 #define shuts(e) (e == 0 -> END_A : END_B)
 
+/* Which ends have an application that stops receiving at any time, as one whose
+ * Handler returns. That shuts its end down. */
+#ifndef QUITS_A
+#define QUITS_A 0
+#endif
+#ifndef QUITS_B
+#define QUITS_B 0
+#endif
+#define quits(e) (e == 0 -> QUITS_A : QUITS_B)
+
 /* Where an end may rest: without a Shutdown it is there that all ends. */
-#if END_A || END_B
+#if END_A || END_B || QUITS_A || QUITS_B
 #define IDLE rest
 #else
 #define IDLE end
 #endif
 
-/* Sizes: EMPTY is 0, FULL is PIECES of payload, HUGE is over the peer's limit. */
+/* Sizes: EMPTY is 0, FULL is PIECES of payload, LARGE is more than a window may
+ * hold (in pipelined mode), HUGE is over the peer's limit. */
 #define EMPTY 0
 #define FULL  1
-#define HUGE  2
+#define LARGE 2
+#define HUGE  3
 
 /* Which properties there are. None of these is ever set: they give an
  * assertion that fails its name. */
@@ -93,6 +105,7 @@ bit  wants[2];		/* the application is receiving */
 bit  awaits[2];		/* it waits for its Send to return */
 bit  finished[2];	/* it sends no more */
 bit  gone[2];		/* it receives no more */
+bit  quit[2];		/* though more may come */
 byte handed[2];		/* how many messages it sent that are not too large, modulo MODULUS */
 byte taken[2];		/* how many it received, modulo MODULUS */
 
