@@ -25,6 +25,10 @@ type direction struct {
 	unmarked   bool // the receiver may have broken off with an offer of one byte open, which hides it (PROTOCOL.md section 6)
 	unrecorded bool // sent is what may have been sent
 
+	pipelined bool
+	refused   bool // messages were refused
+	silent    bool // as far as the sender's end knows, the other one has not asked for pipelined mode yet
+
 	took, streamed [][]byte
 	spoilt         int
 	read           uint64 // messages that the receiver says it has wholly read
@@ -91,6 +95,9 @@ func (w *world) directionOf(from, to *endpoint) *direction {
 		written:    from.conn.Stats().MessagesSent,
 		err:        from.conn.Err(),
 		unrecorded: from.opaque || from.member != nil,
+		pipelined:  from.link.pipelined(),
+		refused:    from.conn.Stats().Refused > 0,
+		silent:     !from.conn.Stats().Pipelined,
 	}
 	if e, ok := errors.AsType[*conn.Error](d.err); ok {
 		d.inDoubt = e.InDoubt
@@ -111,9 +118,12 @@ func (w *world) directionOf(from, to *endpoint) *direction {
 	d.took, d.streamed, d.spoilt = to.took, to.streamed, to.spoilt
 	d.read = to.conn.Stats().MessagesReceived
 	d.untaken = to.opaque
+	d.refused = d.refused || to.conn.Stats().PeerRefused > 0
 	switch {
 	case to.noDrain:
 		d.mayDrop = -1
+	case to.conn.Err() != nil && d.pipelined:
+		d.mayDrop = to.plan.options.window() // it has not answered these
 	case to.conn.Err() != nil:
 		d.mayDrop = 1 // it held one for the Inbox when it was ended
 	}
@@ -159,9 +169,17 @@ func (w *world) checkEnd(e *endpoint) {
 	// R5: there are at most as many conflicts as messages the other way.
 	if s := e.conn.Stats(); s.Conflicts > s.MessagesReceived+s.MessagesSent+2 {
 		w.violate("%s: %d conflicts, though only %d messages were received and %d sent", e.name, s.Conflicts, s.MessagesReceived, s.MessagesSent)
+	} else if s.Pipelined && s.Conflicts > 0 {
+		w.violate("%s: %d conflicts in pipelined mode", e.name, s.Conflicts)
+	}
+	if dialer := e.link.dialer; dialer != nil && dialer.asks != e.link.pipelined() {
+		w.violate("%s: pipelined mode: %t, asked for it: %t", e.name, e.link.pipelined(), dialer.asks)
 	}
 	if waited := w.waitedForPeer(e); waited > time.Second {
 		w.violate("%s: waited %v for the peer's end of stream after its own", e.name, waited)
+	}
+	if silent, limit := w.silence(e), e.plan.options.patience(); limit > 0 && e.conn.Stats().Pipelined && silent > limit {
+		w.violate("%s: waited %v for a sign of life, expected at most %v", e.name, silent, limit)
 	}
 	e.checkAfterEnd(err, len(unsent))
 }

@@ -18,6 +18,7 @@ func (w *world) checkKept(e *endpoint) {
 	w.mu.Lock()
 	read := w.netEnd(e.conn.LocalAddr().String(), e.conn.RemoteAddr().String()).read
 	w.mu.Unlock()
+	peer, largest := e.peer(), w.largest()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -26,6 +27,10 @@ func (w *world) checkKept(e *endpoint) {
 	// Handler has left.
 	kept := int(stats.MessagesReceived) - len(e.took) - len(e.streamed)
 	bound := o.inbox + 1 + e.spoilt
+	if stats.Pipelined {
+		bound += o.window() - 1 // these are not answered
+		w.checkWindow(e, stats, read, largest)
+	}
 	if e.member != nil {
 		bound += 1 + w.plan.hub.events
 	}
@@ -43,12 +48,13 @@ func (w *world) checkKept(e *endpoint) {
 	offers := int(stats.MessagesReceived + stats.PeerRefused + stats.Conflicts + 1)
 	answers := int(stats.MessagesSent + stats.Refused + stats.Conflicts + 1)
 	overhead := 1 + 4*offers + answers + 4
-	if partial := read - int(stats.BytesReceived) - overhead; o.streamFrom == 0 && partial > limit {
+	if partial := read - int(stats.BytesReceived) - overhead; !stats.Pipelined && o.streamFrom == 0 && partial > limit {
 		w.violate("%s: %d bytes of a message that is arriving are kept, expected at most %d", e.name, partial, limit)
 	}
 
 	// Taken to be sent by the Outbox and not gone: its buffer, one that the
-	// writer has received, one that is offered, and one that is being written.
+	// writer has received, one that is offered, and one that is being written. In
+	// pipelined mode besides those that the peer has not answered.
 	select {
 	case <-e.conn.Done():
 		return
@@ -70,7 +76,11 @@ func (w *world) checkKept(e *endpoint) {
 	if refused > o.maxRefused+doubts {
 		w.violate("%s: %d messages are unsent, expected at most %d refused ones and %d in doubt", e.name, refused, o.maxRefused, doubts)
 	}
-	if waiting, bound := taken-max(int(stats.MessagesSent)-sends, 0)-refused, o.outbox+3+sends; !e.opaque && waiting > bound {
+	bound = o.outbox + 3 + sends
+	if stats.Pipelined && peer != nil {
+		bound += peer.plan.options.window()
+	}
+	if waiting := taken - max(int(stats.MessagesSent)-sends, 0) - refused; !e.opaque && waiting > bound && !(stats.Pipelined && peer == nil) {
 		w.violate("%s: %d messages of the Outbox are waiting, expected at most %d", e.name, waiting, bound)
 	}
 }

@@ -46,7 +46,16 @@ func (w *world) checkForward(from, to *endpoint, stuck *flow.ForwardError) {
 	if passed > received {
 		w.violate("relay: %d messages were received by %s, but %d passed on to %s", received, from.name, passed, to.name)
 	}
-	if !from.noDrain && received-passed > 1 { // one was held for the Inbox
+	held := 1 // for the Inbox
+	if from.link.pipelined() {
+		held = from.plan.options.window()
+		if source := from.peer(); source != nil && !from.noDrain {
+			if answered := int(source.conn.Stats().MessagesSent) - len(from.took); answered > passed {
+				w.violate("relay: %d messages were taken from %s, but only %d passed on to %s", answered, from.name, passed, to.name)
+			}
+		}
+	}
+	if !from.noDrain && received-passed > held {
 		w.violate("relay: of %d messages received by %s, only %d were passed on to %s", received, from.name, passed, to.name)
 	}
 	if stuck == nil {

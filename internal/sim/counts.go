@@ -17,7 +17,7 @@ type counts struct {
 	runs, failed                          int
 	topologies                            map[topology]int
 	gentle                                int
-	connections                           int
+	connections, pipelined                int
 	messages, bytes                       int // that applications handed over to be sent
 	delivered, unsent, doubted, conflicts int
 	faults                                map[fault]int // that came before all had ended
@@ -44,6 +44,9 @@ func (w *world) count() counts {
 	}
 	c.connections = len(w.order)
 	for _, l := range w.order {
+		if l.pipelined() {
+			c.pipelined++
+		}
 		for _, e := range []*endpoint{l.dialer, l.accepted} {
 			if e != nil {
 				e.count(&c)
@@ -80,6 +83,7 @@ func (c *counts) add(o counts) {
 	c.failed += o.failed
 	c.gentle += o.gentle
 	c.connections += o.connections
+	c.pipelined += o.pipelined
 	c.messages += o.messages
 	c.bytes += o.bytes
 	c.delivered += o.delivered
@@ -103,8 +107,8 @@ func (c counts) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d runs, of which %d had to lose nothing; %d failed; %v by their own clocks\n", c.runs, c.gentle, c.failed, c.virtual.Round(time.Second))
 	fmt.Fprintf(&b, "topologies: %s\n", list(c.topologies))
-	fmt.Fprintf(&b, "%d connections, %d messages of %d bytes: %d received, %d unsent, %d in doubt; %d conflicts\n",
-		c.connections, c.messages, c.bytes, c.delivered, c.unsent, c.doubted, c.conflicts)
+	fmt.Fprintf(&b, "%d connections, %d of them pipelined, %d messages of %d bytes: %d received, %d unsent, %d in doubt; %d conflicts\n",
+		c.connections, c.pipelined, c.messages, c.bytes, c.delivered, c.unsent, c.doubted, c.conflicts)
 	fmt.Fprintf(&b, "faults: %s\n", list(c.faults))
 	fmt.Fprintf(&b, "ends: %s\n", list(c.ends))
 	return b.String()

@@ -18,6 +18,13 @@ type drawing struct {
 }
 
 func draw(seed uint64) *plan {
+	d := drawClassic(seed)
+	d.modes()
+	return d.p
+}
+
+// drawClassic draws what no mode is needed for.
+func drawClassic(seed uint64) *drawing {
 	d := &drawing{Rand: rand.New(rand.NewPCG(seed, 0)), p: &plan{seed: seed}}
 	p := d.p
 	p.topology = oneOf(d, pairTopology, pairTopology, serverTopology, serverTopology, hubTopology, relayTopology)
@@ -68,7 +75,7 @@ func draw(seed uint64) *plan {
 	if !p.gentle && d.chance(0.2) {
 		p.hub.deafAfter = d.IntN(20)
 	}
-	return p
+	return d
 }
 
 func (d *drawing) conditions() tinytest.Conditions {

@@ -18,6 +18,7 @@ type endpoint struct {
 	link     *link
 	conn     *conn.Conn
 	attached time.Time
+	asks     bool     // for pipelined mode
 	isServer bool     // a Server ends it when its handler returns
 	opaque   bool     // what its application sends and receives is not recorded
 	relayed  *relayed // guarded by w.mu; the relay that it belongs to
@@ -171,7 +172,7 @@ func (e *endpoint) watch() {
 
 // newEndpoint returns an end that has no connection yet.
 func (w *world) newEndpoint(p *endPlan) *endpoint {
-	return &endpoint{w: w, plan: p, name: p.name, arrival: make(chan struct{}, 1)}
+	return &endpoint{w: w, plan: p, name: p.name, asks: p.options.pipelined, arrival: make(chan struct{}, 1)}
 }
 
 // bound checks that something took no longer than it may.

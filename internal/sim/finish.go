@@ -39,6 +39,16 @@ func (e *endpoint) due() int {
 	return n
 }
 
+// idle reports whether an end neither sends nor expects anything.
+func (e *endpoint) idle() bool {
+	for _, p := range e.plan.sender.producers {
+		if len(p.messages) > 0 {
+			return false
+		}
+	}
+	return e.due() == 0
+}
+
 // awaitAnswers waits until an echo has sent back all that is due, and reports
 // false if the connection ended before.
 func (e *endpoint) awaitAnswers() bool {

@@ -20,6 +20,16 @@ func (e *endpoint) connOptions(shared bool) *conn.Options {
 		Grace:         p.grace,
 		MaxRefused:    p.maxRefused,
 		Logger:        e.w.logger(),
+
+		WindowMessages: uint32(p.windowMessages),
+		WindowBytes:    int64(p.windowBytes),
+		PeerTimeout:    p.peerTimeout,
+	}
+	switch {
+	case e.asks:
+		o.Mode = conn.Pipelined
+	case p.classic:
+		o.Mode = conn.Classic
 	}
 	if !shared {
 		o.Accept = e.accept()
@@ -30,19 +40,19 @@ func (e *endpoint) connOptions(shared bool) *conn.Options {
 	return o
 }
 
-// greet makes a connection of an end that is not a Server's, and reports
-// whether that worked.
-func (e *endpoint) greet(nc net.Conn, accepted bool) bool {
+// greet makes a connection of an end that is not a Server's, and returns why
+// that did not work.
+func (e *endpoint) greet(nc net.Conn, accepted bool) error {
 	ctx, cancel := context.WithCancelCause(e.w.ctx)
 	e.cancel = cancel
 	c, err := conn.New(ctx, nc, e.connOptions(false))
 	if err != nil {
 		e.w.logf("%s: no hello: %v", e.name, err)
 		e.w.checkHello(e, nc, err)
-		return false
+		return err
 	}
 	e.w.attach(e, c, accepted)
-	return true
+	return nil
 }
 
 // live is the application of an end that is not a Server's. It returns when the

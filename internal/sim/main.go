@@ -7,6 +7,9 @@
 //
 //   - every message arrived once, in order and unchanged; or is in Unsent, or its
 //     sender was told; or is the one that is in doubt, of which Err says so;
+//   - in pipelined mode, which a part of the connections asks for, every message
+//     that was answered was handed to the application; all others are in Unsent, or
+//     their senders were told, and none of them arrived twice or out of order;
 //   - no goroutine is left, and every call returned within the time that it is
 //     bounded by (Close: at once; the end of a context: its grace period);
 //   - a connection keeps no more messages and bytes than its options allow;
@@ -27,6 +30,7 @@
 //
 //	go run ./internal/sim -seeds 20000 -from 1
 //	go run ./internal/sim -seed 17 -repeat 20 -trace
+//	go run ./internal/sim -seed 17 -classic
 //
 // A run that fails is printed: what is wrong, the plan, and all that happened on
 // the network and in the applications. Append its seed to testdata/seeds.txt:
@@ -67,15 +71,16 @@ func main() {
 	flags.IntVar(&o.repeat, "repeat", 1, "`how often` to run each seed")
 	flags.BoolVar(&o.keep, "keep", false, "go on after a failure")
 	flags.BoolVar(&o.trace, "trace", false, "show what happened also if nothing was wrong")
-	seed := flags.Uint64("seed", 0, "one `seed` alone")
+	flags.BoolVar(&o.classic, "classic", false, "nobody asks for pipelined mode")
+	number := flags.Uint64("seed", 0, "one `seed` alone")
 	switch err := flags.Parse(os.Args[1:]); {
 	case errors.Is(err, flag.ErrHelp):
 		return
 	case err != nil || flags.NArg() > 0:
 		os.Exit(2)
 	}
-	if *seed != 0 {
-		o.from, o.seeds = *seed, 1
+	if *number != 0 {
+		o.from, o.seeds = *number, 1
 	}
 	debug.SetTraceback("all")
 	// A bubble needs a test, which only package testing makes.
@@ -95,6 +100,7 @@ type options struct {
 	from, seeds uint64
 	repeat      int
 	keep, trace bool
+	classic     bool
 	spoil       func(*world) // for tests
 }
 
@@ -103,16 +109,16 @@ func (o *options) run(t *testing.T, stdout, stderr io.Writer) bool {
 	began, told := time.Now(), time.Now()
 	total := newCounts()
 	var failed []uint64
-	for seed := o.from; seed < o.from+o.seeds; seed++ {
+	for n := o.from; n < o.from+o.seeds; n++ {
 		for range o.repeat {
-			r := play(t, seed, o.spoil)
+			r := play(t, seed{number: n, classic: o.classic}, o.spoil)
 			total.add(r.counts)
 			switch {
 			case len(r.violated) > 0:
 				total.failed++
 				fmt.Fprintln(stdout, r)
-				if len(failed) == 0 || failed[len(failed)-1] != seed {
-					failed = append(failed, seed)
+				if len(failed) == 0 || failed[len(failed)-1] != n {
+					failed = append(failed, n)
 				}
 			case o.trace:
 				fmt.Fprintln(stdout, r.story())
@@ -126,7 +132,7 @@ func (o *options) run(t *testing.T, stdout, stderr io.Writer) bool {
 		}
 		if time.Since(told) > 10*time.Second {
 			told = time.Now()
-			fmt.Fprintf(stderr, "sim: %d of %d seeds after %v\n", seed-o.from+1, o.seeds, time.Since(began).Round(time.Second))
+			fmt.Fprintf(stderr, "sim: %d of %d seeds after %v\n", n-o.from+1, o.seeds, time.Since(began).Round(time.Second))
 		}
 	}
 	fmt.Fprintf(stdout, "%vin %v\n", total, time.Since(began).Round(time.Millisecond))

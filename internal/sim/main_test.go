@@ -27,8 +27,8 @@ var (
 
 func TestEverySeedKeepsThePromises(t *testing.T) {
 	total := newCounts()
-	for seed := *from; seed < *from+*seeds; seed++ {
-		r := play(t, seed, nil)
+	for n := *from; n < *from+*seeds; n++ {
+		r := play(t, seed{number: n}, nil)
 		if total.add(r.counts); len(r.violated) > 0 {
 			t.Fatal(r)
 		}
@@ -49,12 +49,27 @@ func TestTheSeedsThatOnceFailedDoNoMore(t *testing.T) {
 }
 
 func TestAListOfSeedsHasOneALine(t *testing.T) {
-	got, err := parseSeeds("# about\n12  # found this\n\n  7\n")
-	if diff := cmp.Diff([]uint64{12, 7}, got); err != nil || diff != "" {
+	got, err := parseSeeds("# about\n12 classic # found this\n\n  7\n")
+	if diff := cmp.Diff([]seed{{number: 12, classic: true}, {number: 7}}, got, cmp.AllowUnexported(seed{})); err != nil || diff != "" {
 		t.Errorf("error %v, seeds (-want +got):\n%s", err, diff)
 	}
 	if _, err := parseSeeds("1\nx # not a number\n"); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("error %v, expected one about line 2", err)
+	}
+}
+
+// The connections of a seed are those of the time before pipelined mode, but for
+// what that needs.
+func TestASeedDrawsTheSameConnectionsInEitherMode(t *testing.T) {
+	for n := range uint64(100) {
+		p := seed{number: n}.draw()
+		for _, o := range p.options() {
+			o.pipelined = false
+			o.takeWindow(optionsPlan{})
+		}
+		if want := (seed{number: n, classic: true}).draw(); !reflect.DeepEqual(want, p) {
+			t.Fatalf("seed %d draws in classic mode:\n%v\nexpected\n%v", n, p, want)
+		}
 	}
 }
 
@@ -70,12 +85,23 @@ func TestASeedAlwaysDrawsTheSamePlan(t *testing.T) {
 	}
 }
 
+// options returns the options of all ends.
+func (p *plan) options() []*optionsPlan {
+	all := []*optionsPlan{&p.relay.near, &p.relay.far}
+	for _, c := range p.clients {
+		all = append(all, &c.dialer.options, &c.served.options)
+	}
+	return all
+}
+
 // What is never drawn is never tested.
 func TestTheSeedsDrawAllThereIs(t *testing.T) {
 	total := newCounts()
+	modes := map[bool]int{}
 	options := map[string]bool{}
 	for seed := range uint64(500) {
 		p := draw(seed)
+		modes[p.clients[0].dialer.options.pipelined]++
 		total.topologies[p.topology]++
 		for _, part := range []any{p.network, p.server, p.hub, p.relay} {
 			note(options, reflect.ValueOf(part))
@@ -90,7 +116,7 @@ func TestTheSeedsDrawAllThereIs(t *testing.T) {
 			}
 		}
 	}
-	if len(total.topologies) != 4 || len(total.faults) != 6 || len(total.ends) != 9 {
+	if len(modes) != 2 || len(total.topologies) != 4 || len(total.faults) != 6 || len(total.ends) != 9 {
 		t.Errorf("not all is drawn: %v", total)
 	}
 	for name, set := range options {

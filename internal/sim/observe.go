@@ -14,8 +14,13 @@ func (w *world) trace(e tinytest.Event) {
 	switch e.Op {
 	case tinytest.OpRead:
 		n.read += e.N
+		n.moved = e.Time
+	case tinytest.OpWrite:
+		n.moved = e.Time
 	case tinytest.OpCloseWrite:
 		n.closedWrite = e.Time
+	case tinytest.OpBreak:
+		n.broken = true
 	case tinytest.OpCut:
 		n.cut = true
 	case tinytest.OpClose:
@@ -28,7 +33,9 @@ func (w *world) trace(e tinytest.Event) {
 type netEnd struct {
 	read                int // bytes
 	closedWrite, closed time.Time
-	cut                 bool // the network ended its stream
+	moved               time.Time // when something was last read or written
+	cut                 bool      // the network ended its stream
+	broken              bool      // it has read that there was a reset
 }
 
 // netEnd returns what is known of an end. mu is held.
@@ -51,6 +58,24 @@ func (w *world) cut(e *endpoint) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.netEnd(e.conn.LocalAddr().String(), e.conn.RemoteAddr().String()).cut
+}
+
+// heardEnd reports whether the peer's stream ended without a reset, and before the
+// end's own: it was not told to end, and did not break.
+func (w *world) heardEnd(e *endpoint) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.netEnd(e.conn.LocalAddr().String(), e.conn.RemoteAddr().String())
+	return n.closedWrite.IsZero() && !n.broken
+}
+
+// silence returns how long before it closed its transport an end last read or
+// wrote something, which may have been a PING.
+func (w *world) silence(e *endpoint) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.netEnd(e.conn.LocalAddr().String(), e.conn.RemoteAddr().String())
+	return n.closed.Sub(n.moved)
 }
 
 // waitedForPeer returns how long after the end of its stream an end closed its

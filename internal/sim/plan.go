@@ -64,6 +64,12 @@ type optionsPlan struct {
 	transforms    bool // on both ends of a connection
 	slowWriter    time.Duration
 	closeInDone   int // the so-manieth Done calls Close; 0: none
+
+	pipelined      bool // of an end that dials: it asks for pipelined mode
+	classic        bool // of an accepted end: it refuses that, and the other dials again
+	windowMessages int  // 0: the default, as of the following
+	windowBytes    int
+	peerTimeout    time.Duration
 }
 
 // way is how a message is sent.

@@ -11,7 +11,7 @@ import (
 
 // result is what a run came to.
 type result struct {
-	seed     uint64
+	seed     seed
 	violated []string      // what must not happen, and did
 	story    func() string // the plan, and what happened
 	counts   counts
@@ -22,14 +22,14 @@ const realPatience = 2 * time.Minute
 
 // play runs the plan of a seed in a bubble of its own. Spoil, if set, makes the
 // world do something wrong, for a test of the checks.
-func play(t *testing.T, seed uint64, spoil func(*world)) *result {
-	p := draw(seed)
-	r := &result{seed: seed, counts: newCounts()}
+func play(t *testing.T, s seed, spoil func(*world)) *result {
+	p := s.draw()
+	r := &result{seed: s, counts: newCounts()}
 	var w *world
 	// A run that spins, or waits for something outside of its bubble, does not
 	// end by itself.
 	stuck := time.AfterFunc(realPatience, func() {
-		fmt.Fprintf(os.Stderr, "seed %d has not ended after %v\n\n%v\n%s\n%v", seed, realPatience, p, bubbleStacks(), w.story())
+		fmt.Fprintf(os.Stderr, "seed %v has not ended after %v\n\n%v\n%s\n%v", s, realPatience, p, bubbleStacks(), w.story())
 		os.Exit(3)
 	})
 	defer stuck.Stop()
@@ -55,8 +55,12 @@ func play(t *testing.T, seed uint64, spoil func(*world)) *result {
 
 // String is the report of a run that failed.
 func (r *result) String() string {
-	return fmt.Sprintf("seed %d failed:\n  %s\n\n%s\nagain: go run ./internal/sim -seed %d -repeat 20\n",
-		r.seed, strings.Join(r.violated, "\n  "), r.story(), r.seed)
+	again := ""
+	if r.seed.classic {
+		again = " -classic"
+	}
+	return fmt.Sprintf("seed %v failed:\n  %s\n\n%s\nagain: go run ./internal/sim -seed %d%s -repeat 20\n",
+		r.seed, strings.Join(r.violated, "\n  "), r.story(), r.seed.number, again)
 }
 
 // story is what happened.

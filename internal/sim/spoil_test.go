@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,14 +12,15 @@ import (
 	"time"
 )
 
-// gentleSeeds are runs in which enough happens for something to go wrong in.
-func gentleSeeds(t *testing.T, n int, topologies ...topology) (found []uint64) {
-	t.Helper()
-	for seed := uint64(1); len(found) < n; seed++ {
-		p := draw(seed)
-		for _, want := range topologies {
-			if p.topology == want && p.gentle && plenty(p) {
-				found = append(found, seed)
+// gentleSeeds are runs in which enough happens for something to go wrong in: n in
+// classic mode, and n in which the first client asks for pipelined mode.
+func gentleSeeds(n int, topologies ...topology) (found []seed) {
+	for _, pipelined := range []bool{false, true} {
+		most := len(found) + n
+		for s := (seed{number: 1}); len(found) < most; s.number++ {
+			p := s.draw()
+			if slices.Contains(topologies, p.topology) && p.gentle && plenty(p) && p.clients[0].dialer.options.pipelined == pipelined {
+				found = append(found, s)
 			}
 		}
 	}
@@ -116,10 +118,10 @@ func TestWhatIsWrongInARunIsFound(t *testing.T) {
 		}, "Close took 1ms, expected at most 0s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, seed := range gentleSeeds(t, 8, pairTopology, serverTopology, hubTopology) {
-				r := play(t, seed, c.spoil)
+			for _, s := range gentleSeeds(8, pairTopology, serverTopology, hubTopology) {
+				r := play(t, s, c.spoil)
 				if wrong := strings.Join(r.violated, "\n"); wrong == "" || !strings.Contains(wrong, c.want) {
-					t.Errorf("seed %d: found %q, expected %q", seed, wrong, c.want)
+					t.Errorf("seed %v: found %q, expected %q", s, wrong, c.want)
 				}
 			}
 		})
@@ -141,13 +143,16 @@ func spoilThird(change func([]byte) [][]byte) func(*world) {
 }
 
 func TestMessagesThatAreKeptBeyondTheBoundAreFound(t *testing.T) {
-	for _, seed := range gentleSeeds(t, 8, pairTopology) {
-		r := play(t, seed, func(w *world) {
-			w.plan.probes = []time.Duration{20 * time.Minute}                // all has been sent by then
+	for _, s := range gentleSeeds(8, pairTopology) {
+		r := play(t, s, func(w *world) {
+			w.plan.probes = []time.Duration{20 * time.Minute} // all has been sent by then
+			for _, o := range w.plan.options() {
+				o.windowMessages = 2 // in either mode less than what is sent
+			}
 			w.spoil = func(e *endpoint, body []byte) [][]byte { return nil } // and nothing taken
 		})
 		if wrong := strings.Join(r.violated, "\n"); !strings.Contains(wrong, "messages are received and not taken, expected at most") {
-			t.Errorf("seed %d: found %q", seed, wrong)
+			t.Errorf("seed %v: found %q", s, wrong)
 		}
 	}
 }

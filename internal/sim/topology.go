@@ -22,7 +22,7 @@ func (w *world) runPair() {
 	}{{c.dialer, x, false}, {c.served, y, true}} {
 		e := w.newEndpoint(end.plan)
 		w.all.Go(func() { // ends with the connection
-			if e.greet(end.nc, end.accepted) {
+			if e.greet(end.nc, end.accepted) == nil {
 				e.live()
 			}
 		})
@@ -124,15 +124,27 @@ func (w *world) startClients() {
 			if !w.sleep(w.ctx, c.start) {
 				return
 			}
-			nc, err := w.net.DialFrom(w.ctx, c.name, serverName)
-			if err != nil {
-				w.logf("%s: %v", c.name, err)
-				w.checkDial(c.name, err)
-				return
+			e := w.newEndpoint(c.dialer)
+			err := w.dial(e)
+			if errors.Is(err, conn.ErrModeRefused) { // as tinyproto.Dial does where it may
+				e = w.newEndpoint(c.dialer)
+				e.asks = false
+				err = w.dial(e)
 			}
-			if e := w.newEndpoint(c.dialer); e.greet(nc, false) {
+			if err == nil {
 				e.live()
 			}
 		})
 	}
+}
+
+// dial makes the connection of a client.
+func (w *world) dial(e *endpoint) error {
+	nc, err := w.net.DialFrom(w.ctx, e.name, serverName)
+	if err != nil {
+		w.logf("%s: %v", e.name, err)
+		w.checkDial(e.name, err)
+		return err
+	}
+	return e.greet(nc, false)
 }

@@ -46,6 +46,11 @@ type link struct {
 	dialer, accepted *endpoint
 }
 
+// pipelined reports whether an end of it knows that both agreed to that.
+func (l *link) pipelined() bool {
+	return l.dialer != nil && l.dialer.conn.Stats().Pipelined || l.accepted != nil && l.accepted.conn.Stats().Pipelined
+}
+
 // Causes of the contexts that a run ends.
 var (
 	errLimit    = errors.New("sim: the time of the run is over")
