@@ -12,7 +12,7 @@ FROM ?= 1
 # Every directory with a go.mod of its own.
 MODULES = $(patsubst %/go.mod,%,$(shell git ls-files --cached --others --exclude-standard -- 'go.mod' '*/go.mod' | sed 's,^,./,'))
 
-.PHONY: help demo test large check bench fuzz cover verify measure soak sim
+.PHONY: help demo test large check bench compare fuzz cover verify measure soak sim
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ bench: ## round trips and throughput against hand-written loops, and memory per 
 
 measure: ## tpft against io.Copy over a bare connection
 	$(GO) run ./examples/tpft/measure
+
+compare: ## this library and others side by side, with one and with two processes; plots go to benchmarks/plots
+	cd benchmarks && $(GO) run . -markdown -plots plots
+	cd benchmarks && $(GO) run . -markdown -processes 2
 
 fuzz: ## each fuzz target for FUZZTIME (1m)
 	@for m in $(MODULES); do (cd $$m && for pkg in $$($(GO) list ./...); do \
