@@ -133,6 +133,7 @@ func (c *Conn) fits() bool {
 			c.current.refusal = reason
 			c.pipe.sent.Push(c.current)
 			c.current = outgoing{}
+			c.countRefusal(reason) // now, which bounds how many wait
 		}
 		return c.pick() && c.fits()
 	}

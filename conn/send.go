@@ -252,9 +252,14 @@ func (c *Conn) refuse(m *outgoing, reason error) {
 		return
 	}
 	c.end.unsent = append(c.end.unsent, m.body)
-	if m.send != nil {
-		return
+	if m.send == nil && m.refusal == nil {
+		c.countRefusal(reason)
 	}
+}
+
+// countRefusal ends the connection after a message of the Outbox too many that
+// was refused.
+func (c *Conn) countRefusal(reason error) {
 	if c.end.refusals++; c.end.refusals > c.opts.MaxRefused {
 		c.end.failure = reason
 		c.drain(nil)
