@@ -56,15 +56,10 @@ type Conn struct {
 	steps    uint           // counts what was put on the wire, which may allow it
 	noted    sync.Cond      // signals steps to the reader
 	partial  incoming       // the message that is arriving
-	released struct {
-		mu     sync.Mutex
-		slices [][]byte // guarded by mu
-		size   int      // guarded by mu: of all of them
-		closed bool     // guarded by mu
-	}
-	held    []byte // a message that was accepted and waits for the Inbox
-	holding bool
-	encoded bool // held is to be decoded first
+	released released       // guarded by a mutex of its own
+	held     []byte         // a message that was accepted and waits for the Inbox
+	holding  bool
+	encoded  bool // held is to be decoded first
 
 	// Streaming in. Guarded by mu.
 	accept     Accept

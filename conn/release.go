@@ -1,10 +1,20 @@
 package conn
 
+import "sync"
+
+// released is memory that was handed back.
+type released struct {
+	mu     sync.Mutex
+	slices [][]byte // guarded by mu
+	size   int      // guarded by mu: of all of them
+	closed bool     // guarded by mu: none is kept any more
+}
+
 // releasedSize is how much memory that was handed back a connection keeps.
 const releasedSize = 4 << 20
 
 // Release hands a received message back, for the connection to receive others
-// into. It must not be used any more, not even read: it is as good as sent. Only
+// into. It must not be used any more, not even read, and not have been sent on. Only
 // messages of more than 4 KiB, that were received from this connection, are worth
 // it, and others are ignored. It is never necessary: a message that is not handed
 // back is its receiver's for good. A connection keeps no more than 4 MiB of
