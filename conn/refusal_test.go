@@ -197,8 +197,7 @@ func testARefusedMessageBetweenOthersLosesNone(t *testing.T) {
 				got = append(got, m)
 			}
 			<-a.Done()
-			for range a.Inbox() {
-			}
+			a.Shutdown(t.Context()) // waits for the end
 			if diff := cmp.Diff(sent[:101], got); diff != "" {
 				t.Errorf("received (-want +got):\n%s", diff)
 			}
