@@ -326,7 +326,8 @@ func ExampleDialOptions_pipelined() {
 	close(c.Outbox())     // its sole producer ends the connection gracefully
 	for range c.Inbox() { // until the server has ended, too
 	}
-	fmt.Println("pipelined:", c.Stats().Pipelined, "error:", c.Err())
+	err = c.Shutdown(ctx) // waits for the end: nil says that the handler has all
+	fmt.Println("pipelined:", c.Stats().Pipelined, "error:", err)
 	cancel()
 	if err := <-served; err != nil {
 		log.Fatal(err)
