@@ -78,7 +78,7 @@ func (w *world) checkKept(e *endpoint) {
 	}
 	bound = o.outbox + 3 + sends
 	if stats.Pipelined && peer != nil {
-		bound += peer.plan.options.window()
+		bound += peer.plan.options.window() + o.maxRefused + 1 // refused ones wait for those before them
 	}
 	if waiting := taken - max(int(stats.MessagesSent)-sends, 0) - refused; !e.opaque && waiting > bound && !(stats.Pipelined && peer == nil) {
 		w.violate("%s: %d messages of the Outbox are waiting, expected at most %d", e.name, waiting, bound)

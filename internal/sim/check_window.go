@@ -31,8 +31,9 @@ func (o *optionsPlan) patience() time.Duration {
 	if stall == 0 {
 		stall = conn.DefaultStallTimeout
 	}
-	// The PING may wait for a network that takes nothing, and that for a Reader.
-	return peer/2 + max(peer/2, stall) + time.Second
+	// The PING may wait for a network that takes nothing: that is noticed after
+	// twice the time, if it took something of a write first.
+	return peer/2 + max(peer/2, 2*stall) + time.Second
 }
 
 // largest returns the size of the largest message that was sent.

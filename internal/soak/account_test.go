@@ -14,6 +14,21 @@ func echoPair() (client, server *account) {
 	return client, server
 }
 
+// pipelinedPair returns those of an echo in pipelined mode.
+func pipelinedPair() (client, server *account) {
+	client, server = echoPair()
+	client.Pipelined, server.Pipelined = true, true
+	client.Window, server.Window = 3, 3
+	return client, server
+}
+
+// brokenPair returns those of one that the client broke off.
+func brokenPair() (client, server *account) {
+	client, server = pipelinedPair()
+	client.Complete, client.Broke, client.Abandoned, client.End, server.End = false, true, true, closed, incomplete
+	return client, server
+}
+
 // memberPair returns those of a member that sent ten messages and was sent
 // twenty, four of which were dropped.
 func memberPair() (client, server *account) {
@@ -71,6 +86,28 @@ func TestAccountsReconcile(t *testing.T) {
 		{"one is lost where the other end vanished, which nobody can tell", echoPair, func(c, s *account) {
 			c.Complete, c.Vanished, c.End, c.Arrived, c.Taken = false, true, vanished, 9, 9
 		}, ""},
+		{"all is well in pipelined mode", pipelinedPair, func(_, _ *account) {}, ""},
+		{"only one end is in pipelined mode", pipelinedPair, func(c, _ *account) { c.Pipelined = false },
+			"pipelined mode: false, and at the other end true"},
+		{"an answered one is lost", brokenPair, func(c, _ *account) { c.Arrived, c.Taken = 9, 9 },
+			"from server to client: 10 messages were answered, but only 9 arrived"},
+		{"an answered one was not taken", pipelinedPair, func(_, s *account) {
+			s.Taken, s.Handed, s.Written, s.Swallowed, s.End = 10, 9, 9, 0, incomplete
+		}, "from client to server: 11 messages were answered, but only 10 were taken"},
+		{"unsent ones arrived", brokenPair, func(_, s *account) { s.Written, s.Unsent = 8, 2 }, ""},
+		{"those of failed Sends arrived", brokenPair, func(_, s *account) { s.Written, s.Failed = 8, 2 }, ""},
+		{"one that was not answered is neither unsent nor failed", brokenPair, func(_, s *account) { s.Written, s.Unsent = 8, 1 },
+			"10 messages were handed over, but 8 written + 0 failed + 1 unsent"},
+		{"a refused one arrived", brokenPair, func(c, s *account) { s.Written, s.Failed, s.Refused = 9, 1, 1 },
+			"from server to client: 9 messages were answered, but 10 arrived"},
+		{"some arrived and were not answered, nor taken", brokenPair, func(c, s *account) {
+			c.Unsent, c.Written, s.Taken, s.Handed, s.Written, c.Arrived, c.Taken = 3, 8, 8, 7, 7, 7, 7
+		}, ""},
+		{"more than the window was not taken", brokenPair, func(c, s *account) {
+			c.Unsent, c.Written, s.Taken, s.Handed, s.Written, c.Arrived, c.Taken = 4, 7, 7, 6, 6, 6, 6
+		}, "server: 11 messages arrived, but 7 were taken"},
+		{"what is known to be too large is not sent", pipelinedPair, func(c, _ *account) { c.Handed, c.Failed, c.Refused = 12, 1, 1 }, ""},
+		{"a pipelined message is in doubt", brokenPair, func(c, _ *account) { c.InDoubt = true }, "the last message is in doubt"},
 		{"an empty one that was not sent arrived", echoPair, func(c, s *account) {
 			c.Complete, c.Broke, c.InDoubt, c.EmptyInDoubt, c.End = false, true, true, true, closed
 			c.Written, c.Failed = 10, 1

@@ -132,6 +132,9 @@ func (e *endpoint) settle() account {
 	a.Refused, a.PeerRefused = stats.Refused, stats.PeerRefused
 	a.BytesSent, a.BytesReceived, a.Conflicts = stats.BytesSent, stats.BytesReceived, stats.Conflicts
 	a.Unsent = uint64(len(left))
+	if a.Pipelined = stats.Pipelined; a.Pipelined && a.Window == 0 {
+		a.Window = conn.DefaultWindowMessages
+	}
 	a.EmptyInDoubt = a.EmptyInDoubt || len(left) > 0 && len(left[0]) == 0
 	if a.End == "" {
 		a.End = kindOf(err)

@@ -29,6 +29,7 @@ const (
 	tooLarge   = "too large"
 	unsent     = "unsent"
 	noServer   = "no server"
+	noMode     = "no agreement"
 	timeout    = "timeout"
 	other      = "other"
 )
@@ -59,6 +60,7 @@ func kindOf(err error) string {
 		{errEnding, ending},
 		{context.Canceled, ending},
 		{hub.ErrClosed, closed},
+		{conn.ErrModeRefused, noMode},
 		{conn.ErrNotTinyproto, foreign},
 		{conn.ErrProtocol, protocol},
 		{conn.ErrTooLarge, tooLarge},

@@ -9,7 +9,9 @@
 // Each end of each connection counts what it does, and the two accounts have to
 // agree: what was written has arrived, what was not is listed as unsent or its
 // Send has failed, and one message at most, the last, may be in doubt where an
-// end was killed or broke off. Only clients can account for their connections
+// end was killed or broke off. Half of the clients ask for pipelined mode: there
+// what was answered has arrived and was taken, all else is unsent or its Send has
+// failed, and nothing is in doubt. Only clients can account for their connections
 // with a server that was killed.
 //
 // It ends with a table of all that was counted, and with status 1 and the

@@ -74,8 +74,9 @@ func (v *visit) drain() error {
 	if err := v.connect(v.buffers(), i); err != nil {
 		return err
 	}
+	staying := true
 	received := v.receiving(func(msg []byte) {
-		v.turn(len(msg)) // once it is over, what comes is taken as it comes
+		staying = staying && v.turn(len(msg)) // once it is over, what comes is taken as it comes
 		v.take(len(msg), v.from.take(msg))
 	})
 	pause(time.Hour, v.leave, v.over, v.Done())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tinyproto-go/tinyproto"
+	"github.com/tinyproto-go/tinyproto/conn"
 )
 
 // visit is one connection of a client, from its dialling to its account. What
@@ -33,6 +34,11 @@ type visit struct {
 // connect dials, introduces the client, and begins to count the time.
 func (v *visit) connect(opts tinyproto.Options, i intro) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	if v.rng.IntN(2) == 0 {
+		opts.Mode = conn.Pipelined
+		opts.WindowMessages = uint32([]int{0, 1, 2, 5, 100}[v.rng.IntN(5)])
+		opts.WindowBytes = []int64{0, -1, 1000, 100_000}[v.rng.IntN(4)]
+	}
 	c, err := tinyproto.Dial(ctx, v.address(), &tinyproto.DialOptions{Conn: opts})
 	if err != nil {
 		cancel(nil)
@@ -42,7 +48,7 @@ func (v *visit) connect(opts tinyproto.Options, i intro) error {
 	v.endpoint = &endpoint{Conn: c, traffic: &v.fleet.traffic}
 	i.Role = v.role
 	v.account = account{Session: v.session, Server: v.server.number, Role: i.Role, Service: i.Service,
-		Room: uint64(opts.InboxBuffer) + 1}
+		Room: uint64(opts.InboxBuffer) + 1, Window: uint64(opts.WindowMessages)}
 	v.from.from = v.session | fromServer
 	v.sender = 1
 	v.send(ctx, i.message(v.session)) // if it fails, so does what follows
