@@ -34,7 +34,7 @@ func testMessagesArriveOnceInOrderByteForByte(t *testing.T) {
 				<-c.Done()
 				for range c.Inbox() {
 				}
-				if err := c.Err(); err != nil {
+				if err := c.Shutdown(t.Context()); err != nil { // waits for the end
 					t.Errorf("Err after a clean end: %v", err)
 				}
 			}

@@ -161,8 +161,8 @@ func TestAPlacedMessageThatDoesNotArrive(t *testing.T) {
 	}
 }
 
-// It is said at once, whatever the Writer takes its time for.
-func TestAMessageThatGoesToAWriterIsAnsweredWhileTheInboxIsClosing(t *testing.T) {
+// It is written at once, and answered in its turn, before the Inbox closes.
+func TestAMessageThatGoesToAWriterIsAnsweredBehindOneThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		into := make(catcher, 1)
 		var asked []uint32

@@ -27,14 +27,15 @@ func TestAPeerThatGivesNoSignOfLifeEndsTheConnection(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		timeout time.Duration
-		signs   []byte // each a byte that the peer says when it hears PING
 		half    time.Duration
+		signs   []byte // each a byte that the peer says when it has heard PING
+		pinged  bool   // the last PING still waits for its PONG, so there is no other
 	}{
-		{"default", 0, nil, 15 * time.Second},
-		{"given", time.Second, nil, time.Second / 2},
-		{"after PONGs", 0, []byte{pong, pong, pong}, 15 * time.Second},
-		{"an answer is a sign, too, and stands for no PONG", 0, []byte{ok}, 0},
-		{"half a size is a sign, too", 0, []byte{0}, 0},
+		{"default", 0, 15 * time.Second, nil, false},
+		{"given", time.Second, time.Second / 2, nil, false},
+		{"after PONGs", 0, 15 * time.Second, []byte{pong, pong, pong}, false},
+		{"an answer is a sign, too, and stands for no PONG", 0, 15 * time.Second, []byte{ok}, true},
+		{"half a size is a sign, too", 0, 15 * time.Second, []byte{0}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			leaktest.Check(t)
@@ -46,25 +47,21 @@ func TestAPeerThatGivesNoSignOfLifeEndsTheConnection(t *testing.T) {
 					s.send("ours")
 					s.peer.hears(dataOf("ours")...)
 				}
-				half := max(c.half, 15*time.Second)
-				if c.half > 0 {
-					half = c.half
-				}
 				for _, sign := range c.signs {
-					s.peer.hearsAt(start, half, ping)
-					time.Sleep(half / 2)
+					s.peer.hearsAt(start, c.half, ping)
+					time.Sleep(c.half / 2)
 					start = time.Now()
 					s.peer.says(sign)
 				}
-				if c.half > 0 { // otherwise our PING still waits for its PONG
-					s.peer.hearsAt(start, half, ping)
+				if !c.pinged {
+					s.peer.hearsAt(start, c.half, ping)
 				}
 				s.peer.hearsEnd()
-				if took := time.Since(start); took != 2*half {
-					t.Errorf("it ended after %v, expected %v", took, 2*half)
+				if took := time.Since(start); took != 2*c.half {
+					t.Errorf("it ended after %v, expected %v", took, 2*c.half)
 				}
 				<-s.ended
-				checkError(t, s.c.Err(), &conn.StallError{Doing: "waiting for a sign of life", After: 2 * half})
+				checkError(t, s.c.Err(), &conn.StallError{Doing: "waiting for a sign of life", After: 2 * c.half})
 			})
 		})
 	}
