@@ -207,7 +207,8 @@ func (c *Conn) useOutbox() {
 // be sent: the context ended, Shutdown or Close was called, the Outbox was
 // closed, or the peer or the transport ended the connection. What had arrived
 // can still be received, and what was queued before may still be flushed; Err
-// is final once the Inbox is closed as well.
+// is final once the Inbox is closed as well, or in pipelined mode, when Shutdown or
+// Close has returned.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // LocalAddr returns the address of this end.

@@ -10,7 +10,8 @@ import (
 // Receive returns the next message. It blocks until there is one, or until ctx
 // or the connection ends. At the clean end of the connection the error is
 // io.EOF; otherwise it is Err's, or the cause of ctx, which takes no message
-// and leaves the connection alone.
+// and leaves the connection alone. In pipelined mode io.EOF says that the peer sends
+// no more; what we sent may still be unanswered, which Shutdown tells.
 //
 // Receive takes messages from the Inbox: of several receivers each gets some.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
