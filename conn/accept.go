@@ -68,6 +68,7 @@ func (c *Conn) SetAccept(accept Accept) {
 	c.mu.Lock()
 	defer c.unlock()
 	c.accept, c.holdOffers = accept, false
+	c.readAlways()
 	if c.pipe != nil {
 		c.flush(false) // our terms wait for this
 	}

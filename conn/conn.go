@@ -48,26 +48,38 @@ type Conn struct {
 	stats  Stats       // guarded by mu
 	watch  watchdog    // guarded by mu
 
-	// Receiving. Guarded by mu, but the memory that reading points into is the
-	// reader's alone.
-	kept     [keptSize]byte // what is read where no payload is due, and left unparsed
-	keptLen  int            // bytes of kept that no rule allows to parse yet (R3)
-	unheard  atomic.Bool    // the reader has bytes that it waits for mu with
-	steps    uint           // counts what was put on the wire, which may allow it
-	noted    sync.Cond      // signals steps to the reader
-	partial  incoming       // the message that is arriving
-	released released       // guarded by a mutex of its own
-	held     []byte         // a message that was accepted and waits for the Inbox
+	// Reading. Guarded by mu.
+	reader      readerState
+	shared      atomic.Bool     // set with mu held: Receive and Send may read; never again once it is not
+	life        <-chan struct{} // immutable after New: closed when the context ends
+	blocked     bool            // a Receive or Send waits for the transport
+	blockedFor  *sending        // that Send's
+	interrupted bool            // it was made to stop waiting
+	steps       uint            // counts what was put on the wire, which may allow to parse what is kept
+	reads       uint            // counts reads of the reader goroutine
+	receivers   waiting         // Receives that wait for others to read
+	senders     waiting         // Sends that do
+
+	// Receiving. Guarded by mu, but the memory that partial points into is
+	// owned by whoever reads.
+	kept     [keptSize]byte      // what is read where no payload is due, and left unparsed
+	keptLen  int                 // bytes of kept that no rule allows to parse yet (R3)
+	unheard  atomic.Bool         // the reader has bytes that it waits for mu with
+	input    *bufferedReader     // owned by whoever reads; nil in classic mode
+	buffer   *[streamBuffer]byte // owned by whoever reads: borrowed while much is to be read that is not kept
+	noted    sync.Cond           // signals steps to the reader
+	partial  incoming            // the message that is arriving
+	released released            // guarded by a mutex of its own
+	held     []byte              // a message that was accepted and waits for the Inbox
 	holding  bool
 	encoded  bool // held is to be decoded first
 
 	// Streaming in. Guarded by mu.
 	accept     Accept
-	holdOffers bool // no offer is decided on before SetAccept
-	offers     uint // counts the peer's
-	undecided  bool // one is held for that
-	settling   bool // SetAccept decides on it
-	reading    readerState
+	holdOffers bool                         // no offer is decided on before SetAccept
+	offers     uint                         // counts the peer's
+	undecided  bool                         // one is held for that
+	settling   bool                         // SetAccept decides on it
 	deciding   bool                         // accept is being asked
 	placement  Placement                    // of the peer's offer, until it is accepted
 	placed     uint32                       // its size
@@ -152,19 +164,24 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 	c.inbox = make(chan []byte, c.opts.InboxBuffer)
 	c.outbox = make(chan []byte, c.opts.OutboxBuffer)
 	c.stats.LastActivity = time.Now()
-	c.live = 1
+	c.life = ctx.Done()
+	if c.accept == nil && !c.holdOffers && c.transforms == nil && isSocket(nc) {
+		c.shared.Store(true)
+	} else {
+		c.live = 1 // the reader goroutine
+	}
 	c.unlink = context.AfterFunc(ctx, func() { c.contextEnded(context.Cause(ctx)) })
 	c.mu.Lock()
 	defer func() { // also if Accept exits this goroutine
+		c.beginReading()
 		c.unlock()
-		go c.read() // ends when nc is closed or the peer's stream is over
 	}()
 	c.parseAtOnce() // what came with the hello is settled before an offer of ours (R7)
 	if c.pipe != nil {
 		c.watchSilence()
 		c.flush(false)
 		if c.holding {
-			c.wakeWriter()
+			c.offerHeld()
 		}
 	}
 	return c, nil
@@ -177,7 +194,14 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 //
 // While nobody receives and the buffer is full, the peer's next offers stay
 // unanswered, and the connection lives on.
-func (c *Conn) Inbox() <-chan []byte { return c.inbox }
+func (c *Conn) Inbox() <-chan []byte {
+	if c.shared.Load() {
+		c.mu.Lock()
+		c.readAlways()
+		c.unlock()
+	}
+	return c.inbox
+}
 
 // Outbox returns the channel of messages to send. The connection never closes
 // it, and stops receiving from it when Done closes, so select on both:

@@ -105,6 +105,7 @@ func (c *Conn) endNow(cause error) {
 func (c *Conn) contextEnded(cause error) {
 	c.mu.Lock()
 	defer c.unlock()
+	c.interruptReading()
 	switch {
 	case c.end.state == over && !c.holding:
 		c.end.abandoned = true
@@ -112,6 +113,7 @@ func (c *Conn) contextEnded(cause error) {
 	case c.end.state == over || c.opts.Grace == 0:
 		c.abandon(cause)
 		c.terminate(nil)
+		c.finish()
 	default:
 		c.abandon(cause)
 		c.watch.ended = time.Now()
@@ -136,6 +138,7 @@ func (c *Conn) drain(cause error) {
 	if c.end.state == open {
 		c.stopTaking(cause)
 		c.wakeWriter()
+		c.startReader()
 	}
 }
 
@@ -227,6 +230,9 @@ func (c *Conn) terminate(failure error) {
 	closeNow(c.nc)
 	c.watch.stop()
 	c.noted.Signal()
+	if c.reader == readerAway {
+		c.endReading()
+	}
 	if c.hasWriter {
 		c.wakeWriter()
 	}
@@ -271,14 +277,14 @@ func (c *Conn) settle() {
 				c.end.inDoubt, c.end.inDoubtSize = true, 0
 			}
 		}
-		if !m.report(err) {
+		if !c.report(m, err) {
 			c.end.unsent = append(c.end.unsent, m.body)
 		}
 		*m = outgoing{}
 	}
 	for c.queue.head != nil {
 		m := c.queue.pop()
-		m.report(c.notSent(&m, reason))
+		c.report(&m, c.notSent(&m, reason))
 	}
 	c.out.reset()
 }
@@ -297,7 +303,7 @@ func (c *Conn) finish() {
 	if c.end.abandoned {
 		live -= c.calling
 	}
-	if c.end.finished || c.end.state != over || live > 0 || c.writing {
+	if c.end.finished || c.end.state != over || live > 0 || c.writing || c.shared.Load() && c.holding && !c.end.abandoned {
 		return
 	}
 	c.end.finished = true

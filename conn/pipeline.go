@@ -31,6 +31,8 @@ type pipeline struct {
 	untold      bool   // the writer does not know of what is held
 	slab        []byte // where small messages of one read go
 	inboxClosed bool
+	replyDue    bool // Receive has returned a message, and nothing was sent since
+	prompt      bool // the application replies at once
 }
 
 // arrived is a message whose answer is not given.
@@ -108,6 +110,7 @@ func (c *Conn) composePipelined() bool {
 		b.pings = true
 	}
 	if n := min(len(pl.answers), b.room()); n > 0 {
+		c.watch.deferred = time.Time{}
 		b.add(pl.answers[:n])
 		pl.answers = pl.answers[:copy(pl.answers, pl.answers[n:])]
 	}
@@ -216,7 +219,7 @@ func (c *Conn) answered(refusal error) {
 	c.stats.MessagesSent++
 	c.stats.BytesSent += uint64(m.size())
 	c.reclaim(&m)
-	if m.report(nil) {
+	if c.report(&m, nil) {
 		c.pipe.news = true
 	}
 }
@@ -243,7 +246,7 @@ func (c *Conn) settlePipelined(reason error) {
 		if !m.streams() || m.send.moved == m.send.size {
 			err = fmt.Errorf("%w: %w", ErrInDoubt, err)
 		}
-		if !m.report(err) && !m.streams() {
+		if !c.report(&m, err) && !m.streams() {
 			c.end.unsent = append(c.end.unsent, m.body)
 		}
 	}

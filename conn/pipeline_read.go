@@ -172,7 +172,7 @@ func (c *Conn) tell() {
 		return
 	}
 	c.pipe.news = false
-	if c.end.state == open {
+	if c.end.state == open && c.reader == readerRuns { // else it is the application that reads
 		c.mu.Unlock()
 		runtime.Gosched()
 		c.mu.Lock()
@@ -186,7 +186,7 @@ func (c *Conn) tell() {
 		}
 	}
 	if c.holding && c.pipe.untold { // this one, or the next
-		c.wakeWriter()
+		c.offerHeld()
 	}
 }
 

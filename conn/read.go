@@ -3,104 +3,67 @@ package conn
 import (
 	"fmt"
 	"io"
-	"runtime"
-	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
 )
 
-type readerState uint8
-
-const (
-	readerStarts readerState = iota
-	readerRuns
-	readerLeft
-)
-
-// read is the reader goroutine: it reads and parses until the stream is over
-// or the transport is closed. It never waits for the application, nor for a
-// write (R6): what it finds goes into the ledger and, where there is room,
-// straight into the Inbox; what is to be written in turn it writes only as far
-// as the socket takes it at once.
-func (c *Conn) read() {
-	var buffer *[streamBuffer]byte // borrowed while much is to be read that is not kept
-	defer func() { giveBack(buffer) }()
-	c.mu.Lock()
-	c.reading = readerRuns
-	defer c.leave()
-	defer c.breakOff()
-	defer c.dropReleased()
-	defer c.forget()
-	for reads := 0; ; reads++ {
-		if c.pipe != nil {
-			c.readPipelined()
-			return
-		}
+// readStep reads once and parses what came. It never waits for the application,
+// nor for a write (R6): what it finds goes into the ledger and, where there is
+// room, straight into the Inbox; what is to be written in turn it writes only as
+// far as the socket takes it at once. It reports whether there may be more to
+// read. mu is held on entry and on return, but not while it waits for the peer.
+func (c *Conn) readStep() bool {
+	if c.pipe == nil {
 		c.parseKept()
 		c.completeReading()
-		if c.end.state == over {
-			return
-		}
-		into := c.kept[:]
-		left, _ := c.ledger.Receiving()
-		payload := left > 0 && c.ledger.PayloadNext()
-		switch {
-		case payload && c.into.via != nil:
-			if err := c.splice(); err != nil {
-				c.readFailed(err)
-				return
-			}
-			continue
-		case payload && c.into.active, c.end.deaf:
-			if buffer == nil {
-				buffer = streamBuffers.Get().(*[streamBuffer]byte)
-			}
-			if into = buffer[:]; payload {
-				into = buffer[:min(left, streamBuffer)]
-			}
-		default:
-			giveBack(buffer)
-			buffer = nil
-			if payload {
-				into = c.space()
-			}
-		}
-		c.mu.Unlock()
-		if reads%yieldAfter == yieldAfter-1 {
-			runtime.Gosched()
-		}
-		n, err := c.nc.Read(into)
-		c.unheard.Store(n > 0)
-		c.mu.Lock()
-		c.heard(n)
-		switch {
-		case c.end.state == over:
-			return
-		case c.end.deaf:
-			// Our end of stream is out, or a violation was seen: only the peer's
-			// end of stream matters now.
-		case n > 0:
-			c.parse(into[:n])
-			c.flush(false)
-		}
-		if err != nil {
+	}
+	if c.end.state == over {
+		return false
+	}
+	if c.pipe != nil {
+		return c.readPipelined()
+	}
+	into := c.kept[:]
+	left, _ := c.ledger.Receiving()
+	payload := left > 0 && c.ledger.PayloadNext()
+	switch {
+	case payload && c.into.via != nil:
+		if err := c.splice(); err != nil {
 			c.readFailed(err)
-			return
+			return false
+		}
+		return true
+	case payload && c.into.active, c.end.deaf:
+		if c.buffer == nil {
+			c.buffer = streamBuffers.Get().(*[streamBuffer]byte)
+		}
+		if into = c.buffer[:]; payload {
+			into = c.buffer[:min(left, streamBuffer)]
+		}
+	default:
+		giveBack(c.buffer)
+		c.buffer = nil
+		if payload {
+			into = c.space()
 		}
 	}
-}
-
-// yieldAfter is how many reads in turn a reader does before others have theirs:
-// a peer that floods never has it wait.
-const yieldAfter = 32
-
-// heard notes that n bytes of the peer have come.
-func (c *Conn) heard(n int) {
-	c.unheard.Store(false)
-	if n > 0 {
-		c.stats.LastActivity = time.Now()
-		c.watch.read = c.stats.LastActivity
+	c.unlockToRead()
+	n, err := c.nc.Read(into)
+	err = c.lockRead(n, err)
+	switch {
+	case c.end.state == over:
+		return false
+	case c.end.deaf:
+		// Our end of stream is out, or a violation was seen: only the peer's
+		// end of stream matters now.
+	case n > 0:
+		c.parse(into[:n])
+		c.flush(false)
 	}
+	if err != nil {
+		c.readFailed(err)
+	}
+	return err == nil
 }
 
 // splice has the operating system move a piece of the message that arrives
@@ -252,7 +215,7 @@ func (c *Conn) deliver(msg []byte) {
 	case c.inbox <- msg:
 	default:
 		c.held, c.holding = msg, true
-		c.wakeWriter()
+		c.offerHeld()
 	}
 }
 

@@ -1,60 +1,53 @@
 package conn
 
-import (
-	"net"
-	"runtime"
-)
+import "net"
 
-// readPipelined is read in pipelined mode: it takes all that comes, and what the
+// readPipelined is readStep in pipelined mode: it takes all that comes, and what the
 // application has no room for waits in memory, as far as the window goes. mu is
 // held on entry and on return.
-func (c *Conn) readPipelined() {
-	in := newBufferedReader(c.nc)
-	for reads := 1; c.end.state != over; reads++ {
-		var p []byte
-		var err error
-		left, inside := uint32(0), false
-		if c.pipe.Pipeline != nil {
-			left, inside = c.pipe.Receiving()
-		}
-		switch {
-		case inside && c.into.via != nil && !c.end.deaf:
-			if err := c.splice(); err != nil {
-				c.readFailed(err)
-				return
-			}
-			continue
-		case inside && left >= directRead && c.partial.buf != nil && !c.end.deaf:
-			p = c.space()
-			c.mu.Unlock()
-			var n int
-			n, err = c.nc.Read(p)
-			p = p[:n]
-		default:
-			size := c.pipe.size
-			c.mu.Unlock()
-			p, err = in.read(size >= largeMessage)
-		}
-		if reads%yieldAfter == 0 {
-			runtime.Gosched()
-		}
-		c.unheard.Store(len(p) > 0)
-		c.mu.Lock()
-		c.heard(len(p))
-		if c.end.state == over {
-			return
-		}
-		if len(p) > 0 && !c.end.deaf {
-			c.parse(p)
-			c.tell()
-			c.flush(false)
-		}
-		in.giveBack()
-		if err != nil {
-			c.readFailed(err)
-			return
-		}
+func (c *Conn) readPipelined() bool {
+	if c.input == nil {
+		c.input = newBufferedReader(c.nc)
 	}
+	in := c.input
+	var p []byte
+	var err error
+	left, inside := uint32(0), false
+	if c.pipe.Pipeline != nil {
+		left, inside = c.pipe.Receiving()
+	}
+	switch {
+	case inside && c.into.via != nil && !c.end.deaf:
+		if err := c.splice(); err != nil {
+			c.readFailed(err)
+			return false
+		}
+		return true
+	case inside && left >= directRead && c.partial.buf != nil && !c.end.deaf:
+		p = c.space()
+		c.unlockToRead()
+		var n int
+		n, err = c.nc.Read(p)
+		p = p[:n]
+	default:
+		size := c.pipe.size
+		c.unlockToRead()
+		p, err = in.read(size >= largeMessage)
+	}
+	err = c.lockRead(len(p), err)
+	defer in.giveBack()
+	if c.end.state == over {
+		return false
+	}
+	if len(p) > 0 && !c.end.deaf {
+		c.parse(p)
+		c.tell()
+		c.flush(false)
+	}
+	if err != nil {
+		c.readFailed(err)
+	}
+	return err == nil
 }
 
 // Behind a message of largeMessage bytes, another one is expected: little is read
@@ -65,7 +58,7 @@ const largeMessage = 16 << 10
 const directRead = 4 << 10
 
 // bufferedReader reads as much as there is, into memory that it borrows. It is
-// the reader's.
+// owned by whoever reads.
 type bufferedReader struct {
 	nc     net.Conn
 	socket *socketReader // nil if nc is none

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 )
 
 // Receive returns the next message. It blocks until there is one, or until ctx
@@ -16,19 +17,28 @@ import (
 // Receive takes messages from the Inbox: of several receivers each gets some.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	if ctx.Err() == nil {
-		select {
-		case msg, ok := <-c.inbox:
-			if ok {
+		if c.shared.Load() {
+			if msg, ok := c.readUntilReceived(ctx); ok {
 				return msg, nil
 			}
-			if err := c.Err(); err != nil {
-				return nil, err
-			}
-			return nil, io.EOF
+		}
+		select {
+		case msg, ok := <-c.inbox:
+			return c.received(msg, ok)
 		case <-ctx.Done():
 		}
 	}
 	return nil, fmt.Errorf("tinyproto: receive from %v: %w", c.nc.RemoteAddr(), context.Cause(ctx))
+}
+
+func (c *Conn) received(msg []byte, ok bool) ([]byte, error) {
+	if ok {
+		return msg, nil
+	}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	return nil, io.EOF
 }
 
 // Messages returns the messages to come, each with a nil error, until the
@@ -43,4 +53,93 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
 			}
 		}
 	}
+}
+
+// readUntilReceived receives a message, and reads the transport itself as long as
+// nobody else does. It reports whether there is one: if not, all that is left is to
+// wait for the Inbox or for ctx.
+func (c *Conn) readUntilReceived(ctx context.Context) ([]byte, bool) {
+	if stop := c.interruptOn(ctx); stop != nil {
+		defer stop()
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	defer c.passOn()
+	for {
+		select {
+		case msg, ok := <-c.inbox:
+			return msg, ok
+		default:
+		}
+		switch {
+		case !c.shared.Load() || ctx.Err() != nil:
+			return nil, false
+		case c.mayTakeHeld():
+			return c.takeHeld(), true
+		case c.pipe != nil && len(c.pipe.answers) > 0 && !c.writing:
+			c.flush(false) // there is no reply that they could go with
+		case c.reader == readerAway:
+			c.readHere(nil)
+		default:
+			msg, ok, closed := c.awaitReceived(ctx)
+			if ok || closed {
+				return msg, ok
+			}
+		}
+	}
+}
+
+// awaitReceived waits until somebody else has read.
+func (c *Conn) awaitReceived(ctx context.Context) (msg []byte, ok, closed bool) {
+	turn := c.receivers.join()
+	c.mu.Unlock()
+	select {
+	case msg, ok = <-c.inbox:
+		closed = !ok
+	case <-ctx.Done():
+	case <-turn:
+	}
+	c.mu.Lock()
+	c.receivers.n--
+	return msg, ok, closed
+}
+
+// mayTakeHeld reports whether there is a message that waits for the Inbox, and the
+// application may still have it. mu is held.
+func (c *Conn) mayTakeHeld() bool {
+	return c.holding && !(c.end.abandoned && (c.pipe != nil || c.end.state == over))
+}
+
+// takeHeld takes it, so that others may come. mu is held.
+func (c *Conn) takeHeld() []byte {
+	msg := c.held
+	c.held, c.holding = nil, false
+	c.handedOver()
+	if c.pipe == nil || !c.deferAnswer() {
+		c.flush(false)
+	}
+	return msg
+}
+
+// deferAnswer reports whether the answer to a message that Receive returns may wait
+// for the next one, which is at hand already, or for the reply of an application
+// that was seen to reply at once. It waits for readerPatience at most.
+func (c *Conn) deferAnswer() bool {
+	c.pipe.replyDue = true
+	if !c.holding && !c.pipe.prompt || c.end.state != open {
+		return false
+	}
+	if c.watch.deferred.IsZero() {
+		c.watch.deferred = time.Now()
+		c.watch.look(c, c.watch.deferred, readerPatience)
+	}
+	return true
+}
+
+// replies notes that the application sends a message: is it a prompt reply?
+func (pl *pipeline) replies(last time.Time) {
+	if pl.replyDue && !pl.prompt {
+		pl.prompt = time.Since(last) < readerPatience/4
+	}
+	pl.replyDue = false
 }

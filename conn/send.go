@@ -28,6 +28,9 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 		c.recycle(s)
 		return err
 	}
+	if c.shared.Load() {
+		c.readUntilSent(ctx, s)
+	}
 	select {
 	case err := <-s.result:
 		c.recycle(s)
@@ -35,6 +38,39 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 	case <-ctx.Done():
 	}
 	return c.cancelSend(ctx, s)
+}
+
+// readUntilSent reads the transport until s is decided on, or its context has ended,
+// unless somebody else reads: then it waits for s as for its turn to read.
+func (c *Conn) readUntilSent(ctx context.Context, s *sending) {
+	if len(s.result) > 0 {
+		return
+	}
+	if stop := c.interruptOn(ctx); stop != nil {
+		defer stop()
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	defer c.passOn()
+	for c.shared.Load() && len(s.result) == 0 && ctx.Err() == nil {
+		switch c.reader {
+		case readerAway:
+			c.readHere(s)
+			continue
+		case readerLeft:
+			return
+		}
+		turn := c.senders.join()
+		c.mu.Unlock()
+		select {
+		case err := <-s.result:
+			s.result <- err
+		case <-ctx.Done():
+		case <-turn:
+		}
+		c.mu.Lock()
+		c.senders.n--
+	}
 }
 
 // enqueue gives s its turn, if it can be sent at all.
@@ -51,7 +87,13 @@ func (c *Conn) enqueue(ctx context.Context, s *sending) error {
 	if c.end.state != open {
 		return c.notSent(&m, c.closedReason())
 	}
+	if c.pipe != nil {
+		c.pipe.replies(c.watch.read)
+	}
 	c.queue.push(s)
+	if s.streamingOut != nil {
+		c.startReader() // its sender will not
+	}
 	if c.fetching {
 		c.wakeWriter() // it may hold a message that goes first
 	} else {
@@ -138,11 +180,14 @@ func (m *outgoing) size() int64 {
 
 // report tells a waiting Send how its message fared. It reports whether there
 // was one.
-func (m *outgoing) report(err error) bool {
+func (c *Conn) report(m *outgoing, err error) bool {
 	if m.send == nil || m.send.abandoned {
 		return false
 	}
 	m.send.result <- err
+	if c.blockedFor == m.send {
+		c.interruptReading()
+	}
 	return true
 }
 
@@ -248,7 +293,7 @@ func (c *Conn) refused(reason error) {
 func (c *Conn) refuse(m *outgoing, reason error) {
 	c.stats.Refused++
 	c.reclaim(m)
-	if m.report(c.notSent(m, reason)) {
+	if c.report(m, c.notSent(m, reason)) {
 		return
 	}
 	c.end.unsent = append(c.end.unsent, m.body)

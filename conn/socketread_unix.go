@@ -9,7 +9,7 @@ import (
 )
 
 // socketReader reads from a socket into a buffer that is borrowed only once there
-// is something to read. It is the reader's.
+// is something to read. It is owned by whoever reads.
 type socketReader struct {
 	raw  syscall.RawConn
 	call func(fd uintptr) bool // attempt, bound once: a closure per read would be an allocation

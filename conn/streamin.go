@@ -98,7 +98,7 @@ func (c *Conn) decide(size uint32) {
 	case c.holdOffers:
 		c.undecided = true
 	case c.accept == nil:
-	case c.reading == readerRuns:
+	case c.reader != readerStarts:
 		c.place(size, c.callReading)
 	default:
 		c.place(size, c.unlocked)
@@ -125,7 +125,7 @@ func (c *Conn) place(size uint32, run func(func())) {
 	case len(c.transforms) > 0:
 		c.placement.Refuse = true
 		p.fail(run, &PartialError{Size: int64(size), Err: ErrTransformed})
-	case c.reading == readerLeft:
+	case c.reader == readerLeft:
 		p.fail(run, &PartialError{Size: int64(size), Err: c.brokenBy()})
 	default:
 		c.placement = p
@@ -229,7 +229,6 @@ func (c *Conn) completeReading() {
 // breakOff tells whoever waits for a streamed message that it will not come,
 // or not wholly. It is the last that the reader does.
 func (c *Conn) breakOff() {
-	c.reading = readerLeft
 	c.completeReading()
 	reason := c.brokenBy()
 	if p := c.placement; p.Writer != nil {

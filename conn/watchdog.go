@@ -24,6 +24,7 @@ type watchdog struct {
 	linger      time.Time // since when we wait only for the peer's end of stream; zero before
 	terms       time.Time // since when we wait only for the peer's terms; zero otherwise
 	pinged      time.Time // when our PING was written that has no PONG; zero otherwise
+	deferred    time.Time // since when answers wait for a reply; zero if they do not
 	untaken     bool      // the Inbox's buffer was not empty when it was last looked at
 	bye         time.Time // since when we may only reply, as the peer has said BYE; zero otherwise
 }
@@ -74,6 +75,14 @@ func (c *Conn) checkClock() {
 	if c.pipe != nil {
 		offering = c.awaitsAnswer() && !w.busy
 		c.checkPeer(passed)
+	}
+	if passed(w.deferred, readerPatience) {
+		w.deferred = time.Time{}
+		c.pipe.prompt = false
+		c.flush(false)
+	}
+	if c.reader == readerAway && passed(w.read, readerPatience) {
+		c.startReader()
 	}
 	stalled := !c.end.deaf && inside && passed(w.read, c.opts.StallTimeout)
 	unanswered := !c.end.deaf && offering && passed(w.offered, c.opts.AnswerTimeout)

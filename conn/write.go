@@ -202,7 +202,7 @@ func (c *Conn) sent(m *outgoing) {
 	c.end.inDoubt = m.sent || c.answers == c.out.answers
 	c.end.inDoubtSize = m.size()
 	c.reclaim(m)
-	m.report(nil)
+	c.report(m, nil)
 }
 
 // owing reports whether the peer accepted bytes that were not written.

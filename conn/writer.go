@@ -36,13 +36,13 @@ func (c *Conn) write() {
 			continue
 		}
 		c.halfClose()
-		if c.end.state == over && (!c.holding || c.end.abandoned) {
+		if c.end.state == over && (!c.holding || c.end.abandoned || c.shared.Load()) {
 			return
 		}
 		var inbox, outbox chan []byte
 		held := c.held
 		switch {
-		case !c.holding:
+		case !c.holding, c.shared.Load(): // or a Receive takes it
 		case c.pipe == nil:
 			inbox = c.inbox
 		case !c.end.abandoned: // else the peer is to know that nobody took it
