@@ -34,10 +34,10 @@ type Conn struct {
 	opts   Options       // immutable after New
 	try    *tryWriter    // immutable after New; nil where every write may wait
 	inbox  chan []byte   // sent to with mu held, or by the writer; closed by finish
-	outbox chan []byte   // the writer receives, or whoever composes while it does not
-	done   chan struct{} // closed with mu held, when the state leaves open
-	gone   chan struct{} // closed when no goroutine of the connection is left
-	wake   chan struct{} // cap 1: something that the writer has to look at
+	outbox chan []byte   // made once, with mu held; the writer receives, or whoever composes while it does not
+	done   atomic.Value  // of chan struct{}, made when it is asked for; closed with mu held, when the state leaves open
+	gone   chan struct{} // guarded by mu; closed when no goroutine of the connection is left; nil as long as nobody waits
+	wake   chan struct{} // made with mu held, with the writer; cap 1: something that it has to look at
 	unlink func() bool   // takes the connection off its context
 
 	mu     sync.Mutex
@@ -49,71 +49,71 @@ type Conn struct {
 	watch  watchdog    // guarded by mu
 
 	// Reading. Guarded by mu.
-	reader      readerState
-	shared      atomic.Bool     // set with mu held: Receive and Send may read; never again once it is not
 	life        <-chan struct{} // immutable after New: closed when the context ends
-	blocked     bool            // a Receive or Send waits for the transport
-	blockedFor  *sending        // that Send's
-	interrupted bool            // it was made to stop waiting
-	steps       uint            // counts what was put on the wire, which may allow to parse what is kept
-	reads       uint            // counts reads of the reader goroutine
 	receivers   waiting         // Receives that wait for others to read
 	senders     waiting         // Sends that do
+	blockedFor  *sending        // the Send that reads
+	steps       uint            // counts what was put on the wire, which may allow to parse what is kept
+	reads       uint32          // counts reads of the reader goroutine
+	shared      atomic.Bool     // set with mu held: Receive and Send may read; never again once it is not
+	reader      readerState
+	blocked     bool // a Receive or Send waits for the transport
+	interrupted bool // it was made to stop waiting
 
 	// Receiving. Guarded by mu, but the memory that partial points into is
 	// owned by whoever reads.
-	kept     [keptSize]byte      // what is read where no payload is due, and left unparsed
-	keptLen  int                 // bytes of kept that no rule allows to parse yet (R3)
-	unheard  atomic.Bool         // the reader has bytes that it waits for mu with
-	input    *bufferedReader     // owned by whoever reads; nil in classic mode
-	buffer   *[streamBuffer]byte // owned by whoever reads: borrowed while much is to be read that is not kept
-	noted    sync.Cond           // signals steps to the reader
-	partial  incoming            // the message that is arriving
-	released released            // guarded by a mutex of its own
-	held     []byte              // a message that was accepted and waits for the Inbox
+	kept     [keptSize]byte           // what is read where no payload is due, and left unparsed
+	keptLen  int                      // bytes of kept that no rule allows to parse yet (R3)
+	input    *bufferedReader          // owned by whoever reads; nil in classic mode
+	buffer   *[streamBuffer]byte      // owned by whoever reads: borrowed while much is to be read that is not kept
+	noted    sync.Cond                // signals steps to the reader
+	partial  incoming                 // the message that is arriving
+	released atomic.Pointer[released] // nil as long as nothing was handed back
+	held     []byte                   // a message that was accepted and waits for the Inbox
 	holding  bool
-	encoded  bool // held is to be decoded first
+	encoded  bool        // held is to be decoded first
+	unheard  atomic.Bool // the reader has bytes that it waits for mu with
 
 	// Streaming in. Guarded by mu.
 	accept     Accept
-	holdOffers bool                         // no offer is decided on before SetAccept
 	offers     uint                         // counts the peer's
+	into       *streamingIn                 // the message that is arriving, if it goes to a Writer; nil otherwise
+	placement  Placement                    // of the peer's offer, until it is accepted
+	placed     uint32                       // its size
+	holdOffers bool                         // no offer is decided on before SetAccept
 	undecided  bool                         // one is held for that
 	settling   bool                         // SetAccept decides on it
 	deciding   bool                         // accept is being asked
-	placement  Placement                    // of the peer's offer, until it is accepted
-	placed     uint32                       // its size
-	into       streamingIn                  // the message that is arriving, if it goes to a Writer
-	emptied    func(moved int64, err error) // the Done of a message of 0 bytes, to be called
-	emptying   bool                         // it is being called
+	emptying   bool                         // emptied is being called
 	calling    int                          // goroutines of the connection that are in the application's code
+	emptied    func(moved int64, err error) // the Done of a message of 0 bytes, to be called
 
 	// Sending. Guarded by mu.
-	outboxOnce sync.Once
-	outboxUsed bool     // Outbox was called: the writer has to receive from it
-	fetching   bool     // the writer may be receiving from outbox now: nobody else may
 	taken      uint64   // messages taken from outbox
 	next       outgoing // received from outbox, not yet offered
 	current    outgoing // offered, or to be offered again
 	finishing  outgoing // its payload is in out, or being streamed
-	streaming  bool     // a SendFrom has the stream, and nothing else may be written
 	answers    uint     // counts the peer's, each of which proves that all before its offer was read
 	queue      queue    // Sends that wait for their turn
-	sendLast   bool     // the last message picked was a Send's
 	spare      atomic.Pointer[sending]
+	outboxOnce sync.Once
+	outboxUsed bool // Outbox was called: the writer has to receive from it
+	fetching   bool // the writer may be receiving from outbox now: nobody else may
+	streaming  bool // a SendFrom has the stream, and nothing else may be written
+	sendLast   bool // the last message picked was a Send's
 
 	// Writing. writing is guarded by mu; out is owned by whoever set it.
+	out     batch
 	writing bool
 	handed  bool // guarded by mu: the writer goroutine has to go on with out
-	out     batch
 
 	// Transforming.
-	transforms []Transform // the writer's
 	encoding   bool        // guarded by mu: current is being encoded
+	hasWriter  bool        // guarded by mu
+	transforms []Transform // the writer's
 	buffers    [][]byte    // guarded by mu: for encoded messages
 
-	live      int  // goroutines; guarded by mu
-	hasWriter bool // guarded by mu
+	live int // goroutines; guarded by mu
 }
 
 // keptSize is all the memory that an idle connection has for its input: the
@@ -145,9 +145,6 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 		nc:   nc,
 		opts: opts.resolved(),
 		try:  newTryWriter(nc),
-		done: make(chan struct{}),
-		gone: make(chan struct{}),
-		wake: make(chan struct{}, 1),
 	}
 	c.noted.L = &c.mu
 	setKeepAlive(nc, c.opts.KeepAlive)
@@ -162,8 +159,8 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 		}
 	}
 	c.inbox = make(chan []byte, c.opts.InboxBuffer)
-	c.outbox = make(chan []byte, c.opts.OutboxBuffer)
-	c.stats.LastActivity = time.Now()
+	c.watch.began = time.Now()
+	c.watch.active = c.watch.now()
 	c.life = ctx.Done()
 	if c.accept == nil && !c.holdOffers && c.transforms == nil && isSocket(nc) {
 		c.shared.Store(true)
@@ -223,6 +220,7 @@ func (c *Conn) Outbox() chan<- []byte {
 func (c *Conn) useOutbox() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.outbox = make(chan []byte, c.opts.OutboxBuffer)
 	c.outboxUsed = true
 	c.wakeWriter()
 }
@@ -233,7 +231,22 @@ func (c *Conn) useOutbox() {
 // can still be received, and what was queued before may still be flushed; Err
 // is final once the Inbox is closed as well, or in pipelined mode, when Shutdown or
 // Close has returned.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} {
+	if done, ok := c.done.Load().(chan struct{}); ok {
+		return done
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	done, ok := c.done.Load().(chan struct{})
+	if !ok {
+		done = make(chan struct{})
+		if c.end.state != open {
+			close(done)
+		}
+		c.done.Store(done)
+	}
+	return done
+}
 
 // LocalAddr returns the address of this end.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
@@ -269,6 +282,7 @@ func (c *Conn) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
+	s.LastActivity = c.watch.began.Add(time.Duration(c.watch.active))
 	s.Pipelined = c.pipe != nil
 	return s
 }

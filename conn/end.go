@@ -66,12 +66,13 @@ type ending struct {
 func (c *Conn) Shutdown(ctx context.Context) error {
 	c.mu.Lock()
 	c.drain(nil)
+	gone := c.whenGone()
 	c.mu.Unlock()
 	select {
-	case <-c.gone:
+	case <-gone:
 	case <-ctx.Done():
 		select {
-		case <-c.gone:
+		case <-gone:
 		default:
 			c.endNow(fmt.Errorf("shutdown not complete: %w", context.Cause(ctx)))
 		}
@@ -97,8 +98,21 @@ func (c *Conn) endNow(cause error) {
 	}
 	c.end.abandoned = true
 	c.finish()
+	gone := c.whenGone()
 	c.unlock()
-	<-c.gone
+	<-gone
+}
+
+// whenGone returns a channel that is closed when no goroutine of the connection is
+// left. mu is held.
+func (c *Conn) whenGone() <-chan struct{} {
+	if c.gone == nil {
+		c.gone = make(chan struct{})
+		if c.end.finished {
+			close(c.gone)
+		}
+	}
+	return c.gone
 }
 
 // contextEnded is called when the connection's context ends.
@@ -116,7 +130,7 @@ func (c *Conn) contextEnded(cause error) {
 		c.finish()
 	default:
 		c.abandon(cause)
-		c.watch.ended = time.Now()
+		c.watch.ended = c.watch.now()
 		c.watch.look(c, c.watch.ended, c.opts.Grace)
 		c.drain(cause)
 	}
@@ -154,7 +168,9 @@ func (c *Conn) stopTaking(cause error) {
 	if c.outboxUsed {
 		c.end.quota = len(c.outbox)
 	}
-	close(c.done)
+	if done, ok := c.done.Load().(chan struct{}); ok {
+		close(done)
+	}
 }
 
 // drained reports whether nothing is left to be sent.
@@ -193,7 +209,7 @@ func (c *Conn) halfClose() {
 
 // linger bounds how long we still listen.
 func (c *Conn) linger() {
-	c.watch.linger = time.Now()
+	c.watch.linger = c.watch.now()
 	c.watch.look(c, c.watch.linger, lingerTime)
 }
 
@@ -311,7 +327,9 @@ func (c *Conn) finish() {
 	if c.pipe == nil || !c.pipe.inboxClosed {
 		close(c.inbox)
 	}
-	close(c.gone)
+	if c.gone != nil {
+		close(c.gone)
+	}
 }
 
 // unlock releases mu and logs the end, once, without holding it: a Logger may

@@ -2,7 +2,6 @@ package conn
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/tinyproto-go/tinyproto/internal/ring"
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -92,7 +91,7 @@ func (c *Conn) composePipelined() bool {
 		}
 		b.add(pl.greeting)
 		pl.greeting = nil
-		c.watch.read = time.Now()
+		c.watch.read = c.watch.now()
 		c.watchPeer()
 	}
 	if pl.Pipeline == nil {
@@ -110,7 +109,7 @@ func (c *Conn) composePipelined() bool {
 		b.pings = true
 	}
 	if n := min(len(pl.answers), b.room()); n > 0 {
-		c.watch.deferred = time.Time{}
+		c.watch.deferred = 0
 		b.add(pl.answers[:n])
 		pl.answers = pl.answers[:copy(pl.answers, pl.answers[n:])]
 	}
@@ -133,7 +132,7 @@ func (c *Conn) fits() bool {
 		if c.current.send != nil || c.pipe.sent.Len() == 0 {
 			c.refused(reason)
 		} else { // in the order of the Outbox
-			c.current.refusal = reason
+			c.current.refused = true
 			c.pipe.sent.Push(c.current)
 			c.current = outgoing{}
 			c.countRefusal(reason) // now, which bounds how many wait
@@ -162,8 +161,8 @@ func (c *Conn) put() {
 
 // writtenPipelined is the end of a write.
 func (c *Conn) writtenPipelined(err error) {
-	now := time.Now()
-	c.stats.LastActivity = now
+	now := c.watch.now()
+	c.watch.active = now
 	if c.out.pings {
 		c.watch.pinged = now
 		c.watch.look(c, now, c.opts.PeerTimeout/2)
@@ -189,7 +188,7 @@ func (c *Conn) writtenPipelined(err error) {
 func (c *Conn) awaitAnswer(written int) {
 	if n := c.pipe.sent.Len(); n > 0 {
 		if n <= written {
-			c.watch.offered = time.Now()
+			c.watch.offered = c.watch.now()
 		}
 		c.watch.look(c, c.watch.offered, c.opts.AnswerTimeout)
 	}
@@ -226,9 +225,9 @@ func (c *Conn) answered(refusal error) {
 
 // refuseOldest refuses those that are, once all before them are answered.
 func (c *Conn) refuseOldest() {
-	for sent := &c.pipe.sent; sent.Len() > 0 && sent.Front().refusal != nil; {
+	for sent := &c.pipe.sent; sent.Len() > 0 && sent.Front().refused; {
 		m := sent.Pop()
-		c.refuse(&m, m.refusal)
+		c.refuse(&m, &TooLargeError{Size: m.size(), Peer: true})
 	}
 }
 
@@ -238,8 +237,8 @@ func (c *Conn) settlePipelined(reason error) {
 	c.finishing = outgoing{}
 	for sent := &c.pipe.sent; sent.Len() > 0; {
 		m := sent.Pop()
-		if m.refusal != nil {
-			c.refuse(&m, m.refusal)
+		if m.refused {
+			c.refuse(&m, &TooLargeError{Size: m.size(), Peer: true})
 			continue
 		}
 		err := c.notSent(&m, reason)

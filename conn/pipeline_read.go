@@ -2,7 +2,6 @@ package conn
 
 import (
 	"runtime"
-	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
 )
@@ -53,7 +52,7 @@ func (c *Conn) parsePipelined(p []byte) {
 		case wire.PingItem:
 			pl.pong = true
 		case wire.PongItem:
-			c.watch.pinged = time.Time{}
+			c.watch.pinged = 0
 		case wire.ByeItem:
 			c.closeInbox()
 		}
@@ -89,7 +88,7 @@ func (c *Conn) payload(piece []byte, last bool, more int) {
 			pl.skipping = false
 			c.arrive(arrived{answer: wire.TooLarge, done: true})
 		}
-	case c.into.active:
+	case c.into != nil:
 		if c.into.size == 0 {
 			c.streamed()
 		} else {

@@ -27,13 +27,13 @@ func (c *Conn) readStep() bool {
 	left, _ := c.ledger.Receiving()
 	payload := left > 0 && c.ledger.PayloadNext()
 	switch {
-	case payload && c.into.via != nil:
+	case payload && c.splices():
 		if err := c.splice(); err != nil {
 			c.readFailed(err)
 			return false
 		}
 		return true
-	case payload && c.into.active, c.end.deaf:
+	case payload && c.into != nil, c.end.deaf:
 		if c.buffer == nil {
 			c.buffer = streamBuffers.Get().(*[streamBuffer]byte)
 		}
@@ -69,7 +69,7 @@ func (c *Conn) readStep() bool {
 // splice has the operating system move a piece of the message that arrives
 // into its file.
 func (c *Conn) splice() error {
-	in := &c.into
+	in := c.into
 	left, _ := c.receiving()
 	c.mu.Unlock()
 	n, err := in.via.fill(left)
@@ -157,7 +157,7 @@ func (c *Conn) parse(p []byte) {
 			return
 		case wire.Payload:
 			switch {
-			case c.into.active:
+			case c.into != nil:
 				c.stream(p[:n], item.Last)
 			case item.Last:
 				c.add(p[:n])

@@ -17,7 +17,7 @@ func (c *Conn) readPipelined() bool {
 		left, inside = c.pipe.Receiving()
 	}
 	switch {
-	case inside && c.into.via != nil && !c.end.deaf:
+	case inside && c.splices() && !c.end.deaf:
 		if err := c.splice(); err != nil {
 			c.readFailed(err)
 			return false

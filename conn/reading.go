@@ -34,7 +34,7 @@ func (c *Conn) beginReading() {
 		c.finish()
 	default:
 		c.reader = readerAway
-		c.watch.read = c.stats.LastActivity
+		c.watch.read = c.watch.active
 		c.passOn()
 	}
 }
@@ -146,8 +146,8 @@ func (c *Conn) lockRead(n int, err error) error {
 // heard notes that n bytes of the peer have come.
 func (c *Conn) heard(n int) {
 	if n > 0 {
-		c.stats.LastActivity = time.Now()
-		c.watch.read = c.stats.LastActivity
+		c.watch.active = c.watch.now()
+		c.watch.read = c.watch.active
 	}
 }
 

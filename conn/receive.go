@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"time"
 )
 
 // Receive returns the next message. It blocks until there is one, or until ctx
@@ -129,17 +128,17 @@ func (c *Conn) deferAnswer() bool {
 	if !c.holding && !c.pipe.prompt || c.end.state != open {
 		return false
 	}
-	if c.watch.deferred.IsZero() {
-		c.watch.deferred = time.Now()
+	if c.watch.deferred == 0 {
+		c.watch.deferred = c.watch.now()
 		c.watch.look(c, c.watch.deferred, readerPatience)
 	}
 	return true
 }
 
 // replies notes that the application sends a message: is it a prompt reply?
-func (pl *pipeline) replies(last time.Time) {
-	if pl.replyDue && !pl.prompt {
-		pl.prompt = time.Since(last) < readerPatience/4
+func (c *Conn) replies() {
+	if pl := c.pipe; pl != nil && pl.replyDue {
+		pl.replyDue = false
+		pl.prompt = pl.prompt || c.watch.since(c.watch.read) < readerPatience/4
 	}
-	pl.replyDue = false
 }

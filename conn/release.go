@@ -13,6 +13,9 @@ type released struct {
 // releasedSize is how much memory that was handed back a connection keeps.
 const releasedSize = 4 << 20
 
+// closedReleased is that of connections that are over.
+var closedReleased = released{closed: true}
+
 // Release hands a received message back, for the connection to receive others
 // into. It must not be used any more, not even read, and not have been sent on. Only
 // messages of more than 4 KiB, that were received from this connection, are worth
@@ -25,26 +28,35 @@ func (c *Conn) Release(msg []byte) {
 	if cap(msg) <= firstRead {
 		return
 	}
-	c.released.mu.Lock()
-	defer c.released.mu.Unlock()
-	if c.released.size+cap(msg) <= releasedSize && !c.released.closed {
-		c.released.slices = append(c.released.slices, msg[:cap(msg)])
-		c.released.size += cap(msg)
+	r := c.released.Load()
+	if r == nil {
+		c.released.CompareAndSwap(nil, new(released))
+		r = c.released.Load()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.size+cap(msg) <= releasedSize && !r.closed {
+		r.slices = append(r.slices, msg[:cap(msg)])
+		r.size += cap(msg)
 	}
 }
 
 // takeReleased returns memory for a message of size bytes, nil if there is none.
 func (c *Conn) takeReleased(size uint32) []byte {
-	c.released.mu.Lock()
-	defer c.released.mu.Unlock()
-	s := c.released.slices
+	r := c.released.Load()
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.slices
 	for i := len(s) - 1; i >= 0; i-- {
 		if uint32(cap(s[i])) >= size && uint64(cap(s[i]))/2 <= uint64(size) {
 			found := s[i]
 			last := len(s) - 1
 			s[i], s[last] = s[last], nil
-			c.released.slices = s[:last]
-			c.released.size -= cap(found)
+			r.slices = s[:last]
+			r.size -= cap(found)
 			return found
 		}
 	}
@@ -53,7 +65,10 @@ func (c *Conn) takeReleased(size uint32) []byte {
 
 // dropReleased gives up what was handed back: the connection is over.
 func (c *Conn) dropReleased() {
-	c.released.mu.Lock()
-	c.released.closed, c.released.slices = true, nil
-	c.released.mu.Unlock()
+	r := c.released.Swap(&closedReleased)
+	if r != nil && r != &closedReleased {
+		r.mu.Lock()
+		r.closed, r.slices = true, nil
+		r.mu.Unlock()
+	}
 }

@@ -87,9 +87,7 @@ func (c *Conn) enqueue(ctx context.Context, s *sending) error {
 	if c.end.state != open {
 		return c.notSent(&m, c.closedReason())
 	}
-	if c.pipe != nil {
-		c.pipe.replies(c.watch.read)
-	}
+	c.replies()
 	c.queue.push(s)
 	if s.streamingOut != nil {
 		c.startReader() // its sender will not
@@ -119,7 +117,7 @@ func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 		c.recycle(s)
 		return err
 	}
-	if c.pipe != nil && c.current.send == s && !c.current.ready { // it waits for the window
+	if c.pipe != nil && c.current.send == s && c.current.encoded == nil { // it waits for the window
 		c.current = outgoing{}
 		c.flush(false)
 		c.recycle(s)
@@ -147,20 +145,18 @@ func (c *Conn) outboxMark() uint64 {
 
 // outgoing is a message on its way out.
 type outgoing struct {
-	active bool
-	sent   bool   // it is empty, and complete with the peer's OK
-	ready  bool   // wire is what goes out, as there are transforms
-	body   []byte // as it was given to us
-	wire   []byte
-	send   *sending // nil for a message of the Outbox
-
-	refusal error // why it is not sent, in pipelined mode
+	active  bool
+	sent    bool     // it is empty, and complete with the peer's OK
+	refused bool     // in pipelined mode: the peer is known not to take it
+	body    []byte   // as it was given to us
+	encoded *[]byte  // what goes out, if there are transforms; nil until it is known
+	send    *sending // nil for a message of the Outbox
 }
 
 // payload is what goes out.
 func (m *outgoing) payload() []byte {
-	if m.ready {
-		return m.wire
+	if m.encoded != nil {
+		return *m.encoded
 	}
 	return m.body
 }
@@ -297,7 +293,7 @@ func (c *Conn) refuse(m *outgoing, reason error) {
 		return
 	}
 	c.end.unsent = append(c.end.unsent, m.body)
-	if m.send == nil && m.refusal == nil {
+	if m.send == nil && !m.refused {
 		c.countRefusal(reason)
 	}
 }

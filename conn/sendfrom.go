@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"time"
 )
 
 // SendFrom sends one message of size bytes that it reads from r while it is
@@ -255,7 +254,7 @@ func (c *Conn) writePiece(s *sending, write func() (int64, error)) (int64, bool)
 	n, err := write()
 	c.writing = false
 	c.out.reset()
-	c.stats.LastActivity = time.Now()
+	c.watch.active = c.watch.now()
 	s.moved += n
 	if c.end.state == over {
 		c.correct(s)

@@ -7,13 +7,11 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 )
 
 // streamingIn is a message that goes to a Writer as it arrives. It is guarded
 // by Conn.mu.
 type streamingIn struct {
-	active bool
 	Placement
 	size  uint32
 	moved int64
@@ -71,7 +69,7 @@ func (c *Conn) callReading(f func()) {
 // seeAgain has the peer's time begin anew: what it wrote may be there unread.
 func (c *Conn) seeAgain() {
 	c.watch.busy = false
-	c.watch.read = time.Now()
+	c.watch.read = c.watch.now()
 	if c.pipe != nil {
 		c.watch.look(c, c.watch.read, c.opts.PeerTimeout/2)
 	}
@@ -141,6 +139,9 @@ func (p *Placement) fail(run func(func()), err *PartialError) {
 	}
 }
 
+// splices reports whether the operating system copies the message that arrives.
+func (c *Conn) splices() bool { return c.into != nil && c.into.via != nil }
+
 // begin begins to receive the message that was placed, whose OK is being composed.
 // atHand bytes of it are in memory already.
 func (c *Conn) begin(size uint32, atHand int) {
@@ -150,7 +151,7 @@ func (c *Conn) begin(size uint32, atHand int) {
 		c.start(size, atHand)
 		return
 	}
-	c.into = streamingIn{active: true, Placement: p, size: size}
+	c.into = &streamingIn{Placement: p, size: size}
 	if size == 0 && c.pipe == nil {
 		c.wakeWriter() // it may outlive the reader, and this
 	}
@@ -167,10 +168,10 @@ func (c *Conn) stream(piece []byte, last bool) {
 			c.wakeWriter() // which calls it, if the reader does not come first
 		}
 		c.count(0)
-		c.into = streamingIn{}
+		c.into = nil
 		return
 	}
-	if in := &c.into; len(piece) > 0 && in.err == nil {
+	if in := c.into; len(piece) > 0 && in.err == nil {
 		var n int
 		var err error
 		c.callReading(func() { n, err = in.Writer.Write(piece) })
@@ -192,7 +193,7 @@ func (c *Conn) stream(piece []byte, last bool) {
 func (c *Conn) streamed() {
 	in := c.into
 	in.via.close()
-	c.into = streamingIn{}
+	c.into = nil
 	c.count(in.size)
 	var err error
 	if in.err != nil {
@@ -235,9 +236,9 @@ func (c *Conn) breakOff() {
 		c.placement = Placement{}
 		p.fail(c.call, &PartialError{Size: int64(c.placed), Err: reason})
 	}
-	if in := c.into; in.active && in.size > 0 {
+	if in := c.into; in != nil && in.size > 0 {
 		in.via.close()
-		c.into = streamingIn{}
+		c.into = nil
 		in.fail(c.call, &PartialError{Size: int64(in.size), Moved: in.moved, Err: cmp.Or(in.err, reason)})
 	}
 }
@@ -246,8 +247,8 @@ func (c *Conn) breakOff() {
 // last that the writer does: the peer's stream may have ended, and the OK still
 // go out.
 func (c *Conn) breakOffEmpty() {
-	if in := c.into; in.active && in.size == 0 {
-		c.into = streamingIn{}
+	if in := c.into; in != nil && in.size == 0 {
+		c.into = nil
 		in.fail(c.call, &PartialError{Err: c.brokenBy()})
 	}
 }

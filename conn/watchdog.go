@@ -13,34 +13,45 @@ import (
 // The fields are guarded by Conn.mu.
 type watchdog struct {
 	timer *time.Timer
-	at    time.Time // when timer fires; zero if it is not set
+	began time.Time // immutable after New
+	at    instant   // when timer fires; zero if it is not set
 
-	read        time.Time // when bytes of the peer last came, or our OK was written
-	busy        bool      // the reader is in the application's code
-	offered     time.Time // when our last offer was written
-	blocked     time.Time // since when the writer waits for the transport; zero if it doesn't
-	interrupted bool      // the writer was woken to see whether it makes progress
-	ended       time.Time // when the context ended; zero before
-	linger      time.Time // since when we wait only for the peer's end of stream; zero before
-	terms       time.Time // since when we wait only for the peer's terms; zero otherwise
-	pinged      time.Time // when our PING was written that has no PONG; zero otherwise
-	deferred    time.Time // since when answers wait for a reply; zero if they do not
-	untaken     bool      // the Inbox's buffer was not empty when it was last looked at
-	bye         time.Time // since when we may only reply, as the peer has said BYE; zero otherwise
+	active      instant // when bytes last came, or were written
+	read        instant // when bytes of the peer last came, or our OK was written
+	busy        bool    // the reader is in the application's code
+	offered     instant // when our last offer was written
+	blocked     instant // since when the writer waits for the transport; zero if it doesn't
+	interrupted bool    // the writer was woken to see whether it makes progress
+	ended       instant // when the context ended; zero before
+	linger      instant // since when we wait only for the peer's end of stream; zero before
+	terms       instant // since when we wait only for the peer's terms; zero otherwise
+	pinged      instant // when our PING was written that has no PONG; zero otherwise
+	deferred    instant // since when answers wait for a reply; zero if they do not
+	untaken     bool    // the Inbox's buffer was not empty when it was last looked at
+	bye         instant // since when we may only reply, as the peer has said BYE; zero otherwise
 }
+
+// instant is a time: the nanoseconds since the connection began. The zero value is
+// none.
+type instant time.Duration
+
+func (w *watchdog) now() instant { return instant(time.Since(w.began)) + 1 }
+
+func (w *watchdog) since(t instant) time.Duration { return time.Duration(w.now() - t) }
 
 // look makes sure that the clock is checked when timeout has passed since t.
 // A timeout of 0 never passes.
-func (w *watchdog) look(c *Conn, t time.Time, timeout time.Duration) {
-	at := t.Add(timeout)
-	if timeout == 0 || c.end.state == over || !w.at.IsZero() && !at.Before(w.at) {
+func (w *watchdog) look(c *Conn, t instant, timeout time.Duration) {
+	at := t + instant(timeout)
+	if timeout == 0 || c.end.state == over || w.at != 0 && at >= w.at {
 		return
 	}
 	w.at = at
+	left := time.Duration(at - w.now())
 	if w.timer == nil {
-		w.timer = time.AfterFunc(time.Until(at), c.checkClock)
+		w.timer = time.AfterFunc(left, c.checkClock)
 	} else {
-		w.timer.Reset(time.Until(at))
+		w.timer.Reset(left)
 	}
 }
 
@@ -54,15 +65,15 @@ func (w *watchdog) stop() {
 func (c *Conn) checkClock() {
 	c.mu.Lock()
 	defer c.unlock()
-	w, now := &c.watch, time.Now()
-	w.at = time.Time{}
+	w, now := &c.watch, c.watch.now()
+	w.at = 0
 	// passed reports whether timeout has passed since t, and sees to it that
 	// the clock is checked again when it will have.
-	passed := func(t time.Time, timeout time.Duration) bool {
+	passed := func(t instant, timeout time.Duration) bool {
 		switch {
-		case t.IsZero() || timeout == 0:
+		case t == 0 || timeout == 0:
 			return false
-		case !now.Before(t.Add(timeout)):
+		case now >= t+instant(timeout):
 			return true
 		}
 		w.look(c, t, timeout)
@@ -77,7 +88,7 @@ func (c *Conn) checkClock() {
 		c.checkPeer(passed)
 	}
 	if passed(w.deferred, readerPatience) {
-		w.deferred = time.Time{}
+		w.deferred = 0
 		c.pipe.prompt = false
 		c.flush(false)
 	}
@@ -154,40 +165,40 @@ func (c *Conn) unfinished() error {
 
 // replyTime bounds how long we still send to a peer that sends no more.
 func (c *Conn) replyTime() {
-	c.watch.bye = time.Now()
+	c.watch.bye = c.watch.now()
 	c.watch.look(c, c.watch.bye, lingerTime)
 }
 
 // awaitTerms bounds how long an end that has nothing to send waits for the peer's
 // terms, to say so.
 func (c *Conn) awaitTerms() {
-	if c.pipe.Pipeline == nil && !c.pipe.gaveUp && c.watch.terms.IsZero() {
-		c.watch.terms = time.Now()
+	if c.pipe.Pipeline == nil && !c.pipe.gaveUp && c.watch.terms == 0 {
+		c.watch.terms = c.watch.now()
 		c.watch.look(c, c.watch.terms, lingerTime)
 	}
 }
 
 // watchSilence begins to listen for signs of life.
 func (c *Conn) watchSilence() {
-	c.watch.read = time.Now()
+	c.watch.read = c.watch.now()
 	c.watch.look(c, c.watch.read, c.opts.PeerTimeout/2)
 }
 
 // checkPeer sees to it that a peer that is silent is asked for a sign of life,
 // and ends the connection with one that does not give it. passed is that of
 // checkClock.
-func (c *Conn) checkPeer(passed func(time.Time, time.Duration) bool) {
+func (c *Conn) checkPeer(passed func(instant, time.Duration) bool) {
 	w, pl := &c.watch, c.pipe
 	switch {
 	case passed(w.bye, lingerTime) && (len(c.inbox) > 0 || w.untaken):
 		w.untaken = len(c.inbox) > 0 // the replies to those are not due yet
 		c.replyTime()
 	case passed(w.bye, lingerTime):
-		w.bye = time.Time{}
+		w.bye = 0
 		c.drain(nil)
 	}
 	if passed(w.terms, lingerTime) {
-		w.terms = time.Time{}
+		w.terms = 0
 		pl.gaveUp = true
 		c.wakeWriter()
 	}

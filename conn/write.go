@@ -2,7 +2,6 @@ package conn
 
 import (
 	"cmp"
-	"time"
 
 	"github.com/tinyproto-go/tinyproto/wire"
 )
@@ -161,8 +160,8 @@ func (c *Conn) written(err error) {
 		c.writtenPipelined(err)
 		return
 	}
-	now := time.Now()
-	c.stats.LastActivity = now
+	now := c.watch.now()
+	c.watch.active = now
 	if c.out.accepts {
 		c.watch.read = now
 		c.watch.look(c, now, c.opts.StallTimeout)

@@ -16,7 +16,7 @@ func (c *Conn) wakeWriter() {
 		default:
 		}
 	case c.end.state != over || c.holding || c.emptied != nil:
-		c.hasWriter = true
+		c.hasWriter, c.wake = true, make(chan struct{}, 1)
 		c.live++
 		go c.write() // ends when the connection is over and nothing is held for the Inbox
 	}
@@ -85,7 +85,7 @@ func (c *Conn) writeWaiting() error {
 // how much that was. It fails if the peer takes nothing for the stall timeout.
 // mu is held on entry and on return.
 func (c *Conn) watched(file *io.LimitedReader) (n int64, err error) {
-	c.watch.blocked = time.Now()
+	c.watch.blocked = c.watch.now()
 	c.watch.look(c, c.watch.blocked, c.opts.StallTimeout)
 	c.mu.Unlock()
 	if file != nil {
@@ -94,7 +94,7 @@ func (c *Conn) watched(file *io.LimitedReader) (n int64, err error) {
 		n, err = c.writeSome()
 	}
 	c.mu.Lock()
-	c.watch.blocked = time.Time{}
+	c.watch.blocked = 0
 	interrupted := c.watch.interrupted
 	if interrupted {
 		c.watch.interrupted = false
