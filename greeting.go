@@ -63,19 +63,21 @@ type greeting struct {
 
 // greeter is a connection that has not greeted.
 type greeter struct {
-	since time.Time
-	end   context.CancelCauseFunc
+	nc      net.Conn
+	since   time.Time
+	place   *list.Element // in greeting.oldest; guarded by its mu
+	evicted bool          // guarded by greeting.mu
 }
 
 func newGreeting(most int) *greeting {
 	return &greeting{most: most, room: make(chan struct{}, 1)}
 }
 
-// begin adds a connection, which end ends. If that makes them too many, the one
+// begin adds a connection. If that makes them too many, the one
 // that has been at it for longest has to go. It blocks until that one has had
 // its time, until another is done, or until ctx ends: so a flood is accepted
 // only as fast as it can be dealt with.
-func (g *greeting) begin(ctx context.Context, end context.CancelCauseFunc) *list.Element {
+func (g *greeting) begin(ctx context.Context, nc net.Conn) *greeter {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for g.most > 0 && g.oldest.Len() >= g.most && ctx.Err() == nil {
@@ -89,18 +91,23 @@ func (g *greeting) begin(ctx context.Context, end context.CancelCauseFunc) *list
 			g.mu.Lock()
 		}
 	}
-	return g.oldest.PushBack(&greeter{time.Now(), end})
+	c := &greeter{nc: nc, since: time.Now()}
+	c.place = g.oldest.PushBack(c)
+	return c
 }
 
-// done takes a connection off, if it is not off already.
-func (g *greeting) done(e *list.Element) {
+// done takes a connection off, if it is not off already, and reports whether it was
+// evicted.
+func (g *greeting) done(c *greeter) (evicted bool) {
 	g.mu.Lock()
-	g.oldest.Remove(e)
+	g.oldest.Remove(c.place)
+	evicted = c.evicted
 	g.mu.Unlock()
 	select {
 	case g.room <- struct{}{}:
 	default:
 	}
+	return evicted
 }
 
 // evictAll ends all connections that have been greeting for patience.
@@ -124,16 +131,39 @@ func (g *greeting) evict(patience time.Duration) (left time.Duration, ok bool) {
 		return left, false
 	}
 	g.oldest.Remove(e)
-	oldest.end(errCrowded)
+	oldest.evicted = true
+	if oldest.nc.SetDeadline(longAgo) != nil {
+		oldest.nc.Close()
+	}
 	return 0, true
+}
+
+// longAgo, as a deadline, ends the Reads and Writes in progress and those to come.
+var longAgo = time.Unix(1, 0)
+
+// isEvicted reports whether a connection has to go.
+func (g *greeting) isEvicted(c *greeter) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return c.evicted
 }
 
 // greet makes a connection, unless it had to make room before its turn came:
 // then not even a handshake that has arrived is worth its time.
-func (s *serving) greet(ctx context.Context, nc net.Conn) (*Conn, error) {
-	if ctx.Err() != nil {
-		nc.Close()
-		return nil, fmt.Errorf("tinyproto: hello with %v: %w", nc.RemoteAddr(), context.Cause(ctx))
+func (s *serving) greet(ctx context.Context, hello *greeter) (*Conn, error) {
+	var c *Conn
+	var err error
+	if ctx.Err() == nil && !s.greeting.isEvicted(hello) {
+		c, err = conn.New(ctx, hello.nc, s.opts)
+	} else {
+		hello.nc.Close()
+		err = fmt.Errorf("tinyproto: hello with %v: %w", hello.nc.RemoteAddr(), context.Cause(ctx))
 	}
-	return conn.New(ctx, nc, &s.opts)
+	if s.greeting.done(hello) {
+		if c != nil {
+			c.Close()
+		}
+		return nil, fmt.Errorf("tinyproto: hello with %v: %w", hello.nc.RemoteAddr(), errCrowded)
+	}
+	return c, err
 }

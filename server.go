@@ -1,7 +1,6 @@
 package tinyproto
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,8 +22,9 @@ import (
 // received is dropped. An error it returns is the connection's from then on. A
 // panic ends that connection alone.
 //
-// ctx ends with the server. The connection then flushes what is queued at that
-// moment and ends, so a handler that ranges over the Inbox needs no case for it.
+// ctx ends with the server, or when the handler has returned. With the server, the
+// connection flushes what is queued at that moment and ends, so a handler that ranges
+// over the Inbox needs no case for it.
 type Handler func(ctx context.Context, c *Conn) error
 
 // Server accepts connections and hands them to a Handler. Its fields must not
@@ -114,24 +114,26 @@ var ErrHandlers = errors.New("handlers did not return within the grace period")
 // have not greeted for 1 s, waits a little, longer each time up to 1 s, and tries
 // again.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
-	run := &serving{Server: s, log: s.Logger, opts: s.Conn, grace: s.Grace, greeting: newGreeting(s.maxHellos())}
+	run := &serving{Server: s, log: s.Logger, grace: s.Grace, greeting: newGreeting(s.maxHellos())}
 	if run.log == nil {
 		run.log = slog.Default()
 	}
 	if run.grace == 0 {
 		run.grace = conn.DefaultGrace
 	}
-	run.opts.Grace = run.grace
-	if run.opts.Mode == conn.Pipelined {
-		run.opts.Mode = conn.Either // it is the client who asks
+	opts := s.Conn
+	opts.Grace = run.grace
+	if opts.Mode == conn.Pipelined {
+		opts.Mode = conn.Either // it is the client who asks
 	}
 	switch {
-	case run.opts.Budget != nil || s.MaxBuffered < 0:
+	case opts.Budget != nil || s.MaxBuffered < 0:
 	case s.MaxBuffered == 0:
-		run.opts.Budget = conn.NewBudget(DefaultMaxBuffered)
+		opts.Budget = conn.NewBudget(DefaultMaxBuffered)
 	default:
-		run.opts.Budget = conn.NewBudget(s.MaxBuffered)
+		opts.Budget = conn.NewBudget(s.MaxBuffered)
 	}
+	run.opts = opts.Shared()
 	run.grace = max(run.grace, 0)
 	if s.Handler == nil || len(listeners) == 0 {
 		for _, l := range listeners {
@@ -154,7 +156,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 type serving struct {
 	*Server
 	log   *slog.Logger
-	opts  Options
+	opts  *conn.Options // shared
 	grace time.Duration
 
 	conns    sync.WaitGroup // goroutines of serve and refuse
@@ -204,12 +206,10 @@ func (s *serving) accept(ctx context.Context, l net.Listener) error {
 // start serves a new connection, or turns it away.
 func (s *serving) start(ctx context.Context, nc net.Conn) {
 	if s.takeSlot() {
-		ctx, cancel := context.WithCancelCause(ctx)
-		hello := s.greeting.begin(ctx, cancel) // in the order in which they come
-		s.conns.Go(func() {                    // ends with the handler, or within the hello timeout
+		hello := s.greeting.begin(ctx, nc) // in the order in which they come
+		s.conns.Go(func() {                // ends with the handler, or within the hello timeout
 			defer s.open.Add(-1)
-			defer cancel(nil)
-			s.serve(ctx, cancel, hello, nc)
+			s.serve(ctx, hello, nc)
 		})
 		return
 	}
@@ -239,9 +239,8 @@ func (s *serving) takeSlot() bool {
 }
 
 // serve is the life of one connection.
-func (s *serving) serve(ctx context.Context, cancel context.CancelCauseFunc, hello *list.Element, nc net.Conn) {
-	c, err := s.greet(ctx, nc)
-	s.greeting.done(hello)
+func (s *serving) serve(ctx context.Context, hello *greeter, nc net.Conn) {
+	c, err := s.greet(ctx, hello)
 	if err != nil {
 		s.log.Debug("tinyproto: no hello", "remote", nc.RemoteAddr(), "err", err)
 		return
@@ -256,13 +255,14 @@ func (s *serving) serve(ctx context.Context, cancel context.CancelCauseFunc, hel
 			err = p
 		}
 		if err != nil {
-			cancel(err)
-			<-c.Done() // so that err is what the connection ends with
+			c.End(err)
 		}
 		s.end(c)
 		s.log.Debug("tinyproto: connection ended", "remote", c.RemoteAddr(), "handler", err, "err", c.Err())
 	}()
-	err = s.Handler(ctx, c)
+	handler := &handlerContext{server: ctx}
+	defer handler.end()
+	err = s.Handler(handler, c)
 }
 
 // errHandlerExited is the error of a connection whose handler called

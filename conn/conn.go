@@ -31,7 +31,7 @@ import (
 // so the same one may be sent on many connections.
 type Conn struct {
 	nc     net.Conn      // immutable after New
-	opts   Options       // immutable after New
+	opts   *Options      // immutable after New
 	try    *tryWriter    // immutable after New; nil where every write may wait
 	inbox  chan []byte   // sent to with mu held, or by the writer; closed by finish
 	outbox chan []byte   // made once, with mu held; the writer receives, or whoever composes while it does not
@@ -143,7 +143,7 @@ const keptSize = 16
 func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 	c := &Conn{
 		nc:   nc,
-		opts: opts.resolved(),
+		opts: opts.Shared(),
 		try:  newTryWriter(nc),
 	}
 	c.noted.L = &c.mu
@@ -167,7 +167,7 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 	} else {
 		c.live = 1 // the reader goroutine
 	}
-	c.unlink = context.AfterFunc(ctx, func() { c.contextEnded(context.Cause(ctx)) })
+	c.unlink = context.AfterFunc(ctx, func() { c.End(context.Cause(ctx)) })
 	c.mu.Lock()
 	defer func() { // also if Accept exits this goroutine
 		c.beginReading()

@@ -115,8 +115,14 @@ func (c *Conn) whenGone() <-chan struct{} {
 	return c.gone
 }
 
-// contextEnded is called when the connection's context ends.
-func (c *Conn) contextEnded(cause error) {
+// End ends the connection as the end of its context does, with cause in the place of
+// the context's: what is queued at this moment is flushed within Options.Grace, and
+// Err has cause in it, ErrClosed if that is nil. It does not block: Shutdown waits for the end. It does nothing
+// to a connection that has ended, or whose context has.
+func (c *Conn) End(cause error) {
+	if cause == nil {
+		cause = ErrClosed
+	}
 	c.mu.Lock()
 	defer c.unlock()
 	c.interruptReading()
@@ -130,7 +136,9 @@ func (c *Conn) contextEnded(cause error) {
 		c.finish()
 	default:
 		c.abandon(cause)
-		c.watch.ended = c.watch.now()
+		if c.watch.ended == 0 {
+			c.watch.ended = c.watch.now()
+		}
 		c.watch.look(c, c.watch.ended, c.opts.Grace)
 		c.drain(cause)
 	}

@@ -75,7 +75,7 @@ func (c *Conn) ask() (agreed bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	c.pipe = newPipeline(&c.opts)
+	c.pipe = newPipeline(c.opts)
 	c.pipe.greeting = c.pipe.ours.Append(nil)
 	c.pipe.begin(theirs)
 	return true, nil
@@ -114,7 +114,7 @@ func (c *Conn) asks(p []byte) int {
 // agree turns to pipelined mode. An offer of ours that is out is void.
 func (c *Conn) agree() {
 	c.ledger = wire.Ledger{}
-	c.pipe = newPipeline(&c.opts)
+	c.pipe = newPipeline(c.opts)
 	c.pipe.greeting = c.pipe.ours.Append([]byte{byte(wire.OK)})
 	c.steps++
 	c.noted.Signal()

@@ -106,16 +106,25 @@ type Options struct {
 	// Logger receives a record at level Debug when the connection ends. Nil
 	// means silence.
 	Logger *slog.Logger
+
+	shared *Options // these themselves, if Shared has made them
 }
 
 // largestMessage is what the protocol can carry and a slice can hold.
 const largestMessage = uint32(min(wire.MaxSize, math.MaxInt))
 
-func (o *Options) resolved() Options {
-	var r Options
-	if o != nil {
-		r = *o
+// Shared returns a copy of o, in which the defaults are filled in, for many
+// connections to share: New does not copy it again. It must not be changed. o may be
+// nil.
+func (o *Options) Shared() *Options {
+	if o != nil && o.shared == o {
+		return o
 	}
+	r := &Options{}
+	if o != nil {
+		*r = *o
+	}
+	r.shared = r
 	if r.MaxMessage == 0 {
 		r.MaxMessage = DefaultMaxMessage
 	}

@@ -163,7 +163,11 @@ func (c *Conn) interruptReading() {
 // interruptOn interrupts a Receive or Send that reads when ctx ends, until stop is
 // called. The end of the connection's own context does so by itself.
 func (c *Conn) interruptOn(ctx context.Context) (stop func() bool) {
-	if done := ctx.Done(); done == nil || done == c.life {
+	life := ctx
+	if l, ok := ctx.(interface{ Life() context.Context }); ok { // that of a Handler
+		life = l.Life()
+	}
+	if done := life.Done(); done == nil || done == c.life {
 		return nil
 	}
 	return context.AfterFunc(ctx, func() {

@@ -28,11 +28,15 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 		c.recycle(s)
 		return err
 	}
-	if c.shared.Load() {
-		c.readUntilSent(ctx, s)
+	if c.shared.Load() || s.ready == nil {
+		if err, ok := c.readUntilSent(ctx, s); ok {
+			c.recycle(s)
+			return err
+		}
 	}
 	select {
-	case err := <-s.result:
+	case <-s.ready:
+		err := s.err
 		c.recycle(s)
 		return err
 	case <-ctx.Done():
@@ -40,37 +44,34 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 	return c.cancelSend(ctx, s)
 }
 
-// readUntilSent reads the transport until s is decided on, or its context has ended,
-// unless somebody else reads: then it waits for s as for its turn to read.
-func (c *Conn) readUntilSent(ctx context.Context, s *sending) {
-	if len(s.result) > 0 {
-		return
-	}
+// readUntilSent reads the transport until s is decided on, and returns the decision
+// and true. If its context ends first, or nobody but the reader goroutine may read,
+// that is still to be waited for.
+func (c *Conn) readUntilSent(ctx context.Context, s *sending) (error, bool) {
 	if stop := c.interruptOn(ctx); stop != nil {
 		defer stop()
 	}
 	c.mu.Lock()
 	defer c.unlock()
 	defer c.passOn()
-	for c.shared.Load() && len(s.result) == 0 && ctx.Err() == nil {
-		switch c.reader {
-		case readerAway:
+	for !s.decided && c.shared.Load() && ctx.Err() == nil && c.reader != readerLeft {
+		if c.reader == readerAway {
 			c.readHere(s)
 			continue
-		case readerLeft:
-			return
 		}
+		s.makeReady()
 		turn := c.senders.join()
 		c.mu.Unlock()
 		select {
-		case err := <-s.result:
-			s.result <- err
+		case <-s.ready:
 		case <-ctx.Done():
 		case <-turn:
 		}
 		c.mu.Lock()
 		c.senders.n--
 	}
+	s.makeReady()
+	return s.err, s.decided
 }
 
 // enqueue gives s its turn, if it can be sent at all.
@@ -89,6 +90,9 @@ func (c *Conn) enqueue(ctx context.Context, s *sending) error {
 	}
 	c.replies()
 	c.queue.push(s)
+	if !c.shared.Load() {
+		s.makeReady()
+	}
 	if s.streamingOut != nil {
 		c.startReader() // its sender will not
 	}
@@ -105,11 +109,10 @@ func (c *Conn) enqueue(ctx context.Context, s *sending) error {
 func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	select {
-	case err := <-s.result:
+	if s.decided {
+		err := s.err
 		c.recycle(s)
 		return err
-	default:
 	}
 	err := c.notSent(&outgoing{body: s.msg, send: s}, context.Cause(ctx))
 	if s.queued {
@@ -180,7 +183,10 @@ func (c *Conn) report(m *outgoing, err error) bool {
 	if m.send == nil || m.send.abandoned {
 		return false
 	}
-	m.send.result <- err
+	m.send.decided, m.send.err = true, err
+	if m.send.ready != nil {
+		m.send.ready <- struct{}{}
+	}
 	if c.blockedFor == m.send {
 		c.interruptReading()
 	}
@@ -189,10 +195,12 @@ func (c *Conn) report(m *outgoing, err error) bool {
 
 // sending is a Send in progress.
 type sending struct {
-	msg    []byte
-	result chan error // cap 1: reporting never blocks
+	msg   []byte
+	ready chan struct{} // made with Conn.mu held, if somebody waits for it; cap 1: it is decided
 
 	// Guarded by Conn.mu.
+	decided    bool
+	err        error  // also whoever received from ready may read it
 	after      uint64 // how many messages of the Outbox go first
 	queued     bool
 	abandoned  bool
@@ -206,14 +214,25 @@ type sending struct {
 func (c *Conn) newSending(msg []byte) *sending {
 	s := c.spare.Swap(nil)
 	if s == nil {
-		s = &sending{result: make(chan error, 1)}
+		s = &sending{}
 	}
 	s.msg = msg
 	return s
 }
 
+// makeReady makes the channel to wait on. Conn.mu is held.
+func (s *sending) makeReady() {
+	if s.ready == nil && !s.decided {
+		s.ready = make(chan struct{}, 1)
+	}
+}
+
 func (c *Conn) recycle(s *sending) {
-	s.msg = nil
+	s.msg, s.decided, s.err = nil, false, nil
+	select {
+	case <-s.ready:
+	default:
+	}
 	c.spare.Store(s)
 }
 

@@ -27,7 +27,7 @@ import (
 // connection with transforms the error matches [ErrTransformed].
 func (c *Conn) SendFrom(ctx context.Context, r io.Reader, size int64) error {
 	s := &sending{
-		result:       make(chan error, 1),
+		ready:        make(chan struct{}, 1),
 		streamingOut: &streamingOut{from: r, size: size, turn: make(chan struct{}, 1)},
 	}
 	if len(c.transforms) > 0 {
@@ -41,8 +41,8 @@ func (c *Conn) SendFrom(ctx context.Context, r io.Reader, size int64) error {
 	}
 	select {
 	case <-s.turn:
-	case err := <-s.result:
-		return err
+	case <-s.ready:
+		return s.err
 	case <-ctx.Done():
 		c.mu.Lock()
 		if c.takeBack(s) {
@@ -51,7 +51,8 @@ func (c *Conn) SendFrom(ctx context.Context, r io.Reader, size int64) error {
 		}
 		c.breakMessage(s, context.Cause(ctx))
 		c.unlock()
-		return <-s.result
+		<-s.ready
+		return s.err
 	}
 	return c.streamOut(ctx, s)
 }
@@ -138,11 +139,12 @@ func (c *Conn) settled(ctx context.Context, s *sending) error {
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	if !wholly {
-		return <-s.result
+		<-s.ready
+		return s.err
 	}
 	select {
-	case err := <-s.result:
-		return err
+	case <-s.ready:
+		return s.err
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", ErrInDoubt, c.notSent(&outgoing{send: s}, context.Cause(ctx)))
 	}
