@@ -80,7 +80,7 @@ func (c *Conn) SetAccept(accept Accept) {
 		c.settling = true
 		defer func() { // also if accept exits its goroutine
 			c.settling = false
-			c.noted.Signal()
+			c.note()
 			c.flush(false)
 		}()
 		c.place(size, c.unlocked)

@@ -29,8 +29,9 @@ type batch struct {
 	pings    bool // there is a PING in it
 	closed   bool // nothing more may be added
 
-	vec     [3][]byte   // what is left to be written
-	rest    net.Buffers // a slice of vec
+	rest    net.Buffers // what is left to be written: a slice of one or of three
+	one     [1][]byte
+	three   *[3][]byte // nil until it is needed
 	scratch *[scratchSize]byte
 }
 
@@ -64,16 +65,34 @@ func (b *batch) payload(p []byte) { b.body, b.hasBody = p, true }
 
 // seal readies what was put in to be written.
 func (b *batch) seal() {
-	b.rest = b.vec[:0]
 	total := b.headLen + len(b.body) + b.tailLen
 	if len(b.body) > 0 && total <= scratchSize {
 		b.scratch = scratches.Get().(*[scratchSize]byte)
 		p := append(b.scratch[:0], b.head[:b.headLen]...)
 		p = append(p, b.body...)
-		b.rest = append(b.rest, append(p, b.tail[:b.tailLen]...))
+		b.toWrite(append(p, b.tail[:b.tailLen]...))
 		return
 	}
-	for _, p := range [...][]byte{b.head[:b.headLen], b.body, b.tail[:b.tailLen]} {
+	b.toWrite(b.head[:b.headLen], b.body, b.tail[:b.tailLen])
+}
+
+// toWrite sets what is left to be written: up to three pieces, of which some may be
+// empty.
+func (b *batch) toWrite(pieces ...[]byte) {
+	n := 0
+	for _, p := range pieces {
+		if len(p) > 0 {
+			n++
+		}
+	}
+	b.rest = b.one[:0]
+	if n > 1 {
+		if b.three == nil {
+			b.three = new([3][]byte)
+		}
+		b.rest = b.three[:0]
+	}
+	for _, p := range pieces {
 		if len(p) > 0 {
 			b.rest = append(b.rest, p)
 		}
@@ -111,5 +130,7 @@ func (b *batch) reset() {
 	giveBack(b.buffer)
 	b.buffer, b.used, b.messages, b.pings, b.closed = nil, 0, 0, false, false
 	b.headLen, b.tailLen, b.body, b.hasBody, b.accepts, b.offers, b.completes = 0, 0, nil, false, false, false, false
-	b.vec, b.rest = [3][]byte{}, nil
+	if b.one[0], b.rest = nil, nil; b.three != nil {
+		*b.three = [3][]byte{}
+	}
 }

@@ -59,9 +59,6 @@ func (b *batch) sealAdded() bool {
 	if b.used == 0 {
 		return false
 	}
-	b.rest = append(b.vec[:0], b.buffer[:b.used])
-	if len(b.body) > 0 {
-		b.rest = append(b.rest, b.body)
-	}
+	b.toWrite(b.buffer[:b.used], b.body)
 	return true
 }

@@ -33,7 +33,7 @@ type Conn struct {
 	nc     net.Conn      // immutable after New
 	opts   *Options      // immutable after New
 	try    *tryWriter    // immutable after New; nil where every write may wait
-	inbox  chan []byte   // sent to with mu held, or by the writer; closed by finish
+	inbox  chan []byte   // made with mu held, once there is a buffer or somebody waits for it; sent to with mu held, or by the writer
 	outbox chan []byte   // made once, with mu held; the writer receives, or whoever composes while it does not
 	done   atomic.Value  // of chan struct{}, made when it is asked for; closed with mu held, when the state leaves open
 	gone   chan struct{} // guarded by mu; closed when no goroutine of the connection is left; nil as long as nobody waits
@@ -45,7 +45,7 @@ type Conn struct {
 	pipe   *pipeline   // guarded by mu; nil in classic mode
 	asked  int         // guarded by mu: bytes of the peer's request for pipelined mode
 	end    ending      // guarded by mu
-	stats  Stats       // guarded by mu
+	stats  counts      // guarded by mu
 	watch  watchdog    // guarded by mu
 
 	// Reading. Guarded by mu.
@@ -64,9 +64,9 @@ type Conn struct {
 	// owned by whoever reads.
 	kept     [keptSize]byte           // what is read where no payload is due, and left unparsed
 	keptLen  int                      // bytes of kept that no rule allows to parse yet (R3)
-	input    *bufferedReader          // owned by whoever reads; nil in classic mode
+	input    input                    // owned by whoever reads; nil in classic mode
 	buffer   *[streamBuffer]byte      // owned by whoever reads: borrowed while much is to be read that is not kept
-	noted    sync.Cond                // signals steps to the reader
+	noted    *sync.Cond               // what note tells the reader; nil until it waits for that
 	partial  incoming                 // the message that is arriving
 	released atomic.Pointer[released] // nil as long as nothing was handed back
 	held     []byte                   // a message that was accepted and waits for the Inbox
@@ -146,7 +146,6 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 		opts: opts.Shared(),
 		try:  newTryWriter(nc),
 	}
-	c.noted.L = &c.mu
 	setKeepAlive(nc, c.opts.KeepAlive)
 	if err := c.greet(ctx); err != nil {
 		closeNow(nc)
@@ -158,13 +157,16 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 			c.transforms = ts
 		}
 	}
-	c.inbox = make(chan []byte, c.opts.InboxBuffer)
 	c.watch.began = time.Now()
 	c.watch.active = c.watch.now()
 	c.life = ctx.Done()
 	if c.accept == nil && !c.holdOffers && c.transforms == nil && isSocket(nc) {
 		c.shared.Store(true)
-	} else {
+	}
+	if !c.shared.Load() || c.opts.InboxBuffer > 0 {
+		c.makeInbox()
+	}
+	if !c.shared.Load() {
 		c.live = 1 // the reader goroutine
 	}
 	c.unlink = context.AfterFunc(ctx, func() { c.End(context.Cause(ctx)) })
@@ -198,6 +200,19 @@ func (c *Conn) Inbox() <-chan []byte {
 		c.unlock()
 	}
 	return c.inbox
+}
+
+// makeInbox makes the Inbox, if it is not made yet. mu is held.
+func (c *Conn) makeInbox() {
+	if c.inbox == nil {
+		c.inbox = make(chan []byte, c.opts.InboxBuffer)
+	}
+}
+
+// endInbox closes the Inbox. mu is held.
+func (c *Conn) endInbox() {
+	c.makeInbox()
+	close(c.inbox)
 }
 
 // Outbox returns the channel of messages to send. The connection never closes
@@ -277,12 +292,21 @@ type Stats struct {
 	LastActivity time.Time
 }
 
+// counts are those of Stats.
+type counts struct {
+	MessagesSent, MessagesReceived, BytesSent, BytesReceived, Conflicts, Refused, PeerRefused uint64
+}
+
 // Stats returns the counts so far. It does not block.
 func (c *Conn) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.stats
-	s.LastActivity = c.watch.began.Add(time.Duration(c.watch.active))
-	s.Pipelined = c.pipe != nil
-	return s
+	n := &c.stats
+	return Stats{
+		MessagesSent: n.MessagesSent, MessagesReceived: n.MessagesReceived,
+		BytesSent: n.BytesSent, BytesReceived: n.BytesReceived,
+		Conflicts: n.Conflicts, Refused: n.Refused, PeerRefused: n.PeerRefused,
+		Pipelined:    c.pipe != nil,
+		LastActivity: c.watch.began.Add(time.Duration(c.watch.active)),
+	}
 }

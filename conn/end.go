@@ -204,7 +204,7 @@ func (c *Conn) halfClose() {
 		return
 	}
 	c.end.deaf, c.end.lingering = true, true
-	c.noted.Signal()
+	c.note()
 	c.mu.Unlock()
 	err := halfClose(c.nc)
 	c.mu.Lock()
@@ -253,7 +253,7 @@ func (c *Conn) terminate(failure error) {
 	}
 	closeNow(c.nc)
 	c.watch.stop()
-	c.noted.Signal()
+	c.note()
 	if c.reader == readerAway {
 		c.endReading()
 	}
@@ -333,7 +333,7 @@ func (c *Conn) finish() {
 	c.end.finished = true
 	c.unlink()
 	if c.pipe == nil || !c.pipe.inboxClosed {
-		close(c.inbox)
+		c.endInbox()
 	}
 	if c.gone != nil {
 		close(c.gone)

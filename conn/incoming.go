@@ -24,7 +24,7 @@ type incoming struct {
 	have   int
 	size   int
 	first  *[firstRead]byte // what buf is, if it is borrowed
-	began  time.Time
+	began  instant
 	charge *arrival // what the Budget was charged with; nil if nothing
 }
 
@@ -46,10 +46,10 @@ func (c *Conn) start(size uint32, atHand int) {
 	case released != nil:
 		in.buf = released[:size]
 	case atHand >= firstRead:
-		in.buf, in.began = make([]byte, min(in.size, firstAlloc)), time.Now()
+		in.buf, in.began = make([]byte, min(in.size, firstAlloc)), c.watch.now()
 	default:
 		in.first = firstReads.Get().(*[firstRead]byte)
-		in.buf, in.began = in.first[:], time.Now()
+		in.buf, in.began = in.first[:], c.watch.now()
 	}
 }
 
@@ -67,7 +67,7 @@ func (c *Conn) grow(in *incoming) {
 	size := min(in.size, max(len(in.buf)*growth, firstAlloc))
 	if c.opts.Budget != nil && size > firstAlloc {
 		if in.charge == nil {
-			in.charge = &arrival{conn: c, began: in.began}
+			in.charge = &arrival{conn: c, began: c.watch.began.Add(time.Duration(in.began))}
 		}
 		c.opts.Budget.take(in.charge, int64(size-firstAlloc), in.have)
 	}

@@ -76,7 +76,6 @@ func (c *Conn) ask() (agreed bool, err error) {
 		return true, err
 	}
 	c.pipe = newPipeline(c.opts)
-	c.pipe.greeting = c.pipe.ours.Append(nil)
 	c.pipe.begin(theirs)
 	return true, nil
 }
@@ -114,8 +113,7 @@ func (c *Conn) asks(p []byte) int {
 // agree turns to pipelined mode. An offer of ours that is out is void.
 func (c *Conn) agree() {
 	c.ledger = wire.Ledger{}
-	c.pipe = newPipeline(c.opts)
-	c.pipe.greeting = c.pipe.ours.Append([]byte{byte(wire.OK)})
+	c.pipe = newPipeline(c.opts, byte(wire.OK))
 	c.steps++
-	c.noted.Signal()
+	c.note()
 }

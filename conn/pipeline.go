@@ -10,13 +10,10 @@ import (
 // pipeline is what a connection has besides in pipelined mode (PROTOCOL.md
 // section 8). It is guarded by Conn.mu.
 type pipeline struct {
-	*wire.Pipeline // nil until the peer's terms have come
-	ours, theirs   wire.Terms
-
-	greeting []byte // our terms, to be written
-	terms    [wire.TermsLen]byte
-	termsLen int  // of terms, how much has come
-	gaveUp   bool // they are not waited for any more
+	*wire.Pipeline          // nil until the peer's terms have come
+	opening        *opening // nil once both ends have granted their terms
+	largest        uint32   // message that the peer takes
+	gaveUp         bool     // its terms are not waited for any more
 
 	sent    ring.Ring[outgoing] // written, or being written, and not answered
 	arrived ring.Ring[arrived]  // not handed over: the oldest one behind Conn.held
@@ -34,6 +31,14 @@ type pipeline struct {
 	prompt      bool // the application replies at once
 }
 
+// opening is the exchange of the terms.
+type opening struct {
+	ours     wire.Terms
+	greeting []byte // our terms, to be written
+	terms    [wire.TermsLen]byte
+	have     int // of terms, how much has come
+}
+
 // arrived is a message whose answer is not given.
 type arrived struct {
 	msg    []byte
@@ -41,21 +46,25 @@ type arrived struct {
 	done   bool        // it needs not be handed over
 }
 
-func newPipeline(o *Options) *pipeline {
+// newPipeline returns that of a connection that begins with greeting and our terms.
+func newPipeline(o *Options, greeting ...byte) *pipeline {
 	most := o.MaxMessage
 	if o.Accept != nil || o.HoldOffers {
 		most = wire.MaxSize // Accept may place it
 	}
-	return &pipeline{ours: wire.Terms{
-		MaxMessage:     most,
-		WindowMessages: o.WindowMessages,
-		WindowBytes:    uint32(o.WindowBytes),
-	}}
+	ours := wire.Terms{MaxMessage: most, WindowMessages: o.WindowMessages, WindowBytes: uint32(o.WindowBytes)}
+	return &pipeline{opening: &opening{ours: ours, greeting: ours.Append(greeting)}}
 }
 
+// silent reports whether our terms are still to be written.
+func (pl *pipeline) silent() bool { return pl.opening != nil && len(pl.opening.greeting) > 0 }
+
 func (pl *pipeline) begin(theirs wire.Terms) {
-	pl.theirs = theirs
-	pl.Pipeline = wire.NewPipeline(pl.ours, theirs)
+	pl.largest = theirs.MaxMessage
+	pl.Pipeline = wire.NewPipeline(pl.opening.ours, theirs)
+	if !pl.silent() {
+		pl.opening = nil
+	}
 }
 
 // end is what the end of the stream means here.
@@ -85,12 +94,14 @@ func (pl *pipeline) waiting() bool { return pl.Pipeline != nil && pl.Unanswered(
 func (c *Conn) composePipelined() bool {
 	b, pl := &c.out, c.pipe
 	b.reset()
-	if len(pl.greeting) > 0 {
+	if pl.silent() {
 		if c.holdOffers {
 			return false // no message may come before SetAccept
 		}
-		b.add(pl.greeting)
-		pl.greeting = nil
+		b.add(pl.opening.greeting)
+		if pl.opening.greeting = nil; pl.Pipeline != nil {
+			pl.opening = nil
+		}
 		c.watch.read = c.watch.now()
 		c.watchPeer()
 	}
@@ -127,7 +138,7 @@ func (c *Conn) composePipelined() bool {
 // is known to refuse never is.
 func (c *Conn) fits() bool {
 	size := c.current.size()
-	if size > int64(c.pipe.theirs.MaxMessage) {
+	if size > int64(c.pipe.largest) {
 		reason := &TooLargeError{Size: size, Peer: true}
 		if c.current.send != nil || c.pipe.sent.Len() == 0 {
 			c.refused(reason)
@@ -255,8 +266,8 @@ func (c *Conn) settlePipelined(reason error) {
 // What the application no longer takes is left unanswered, so that the peer knows.
 // Without terms there is no BYE.
 func (pl *pipeline) settled(abandoned, drained bool) bool {
-	if pl.Pipeline == nil || len(pl.greeting) > 0 {
-		return drained && (abandoned || pl.gaveUp || len(pl.greeting) > 0)
+	if pl.Pipeline == nil || pl.silent() {
+		return drained && (abandoned || pl.gaveUp || pl.silent())
 	}
 	bye, peerBye := pl.Byes()
 	return bye && pl.Unanswered() == 0 && len(pl.answers) == 0 && (abandoned || peerBye && pl.Owed() == 0)
@@ -266,7 +277,7 @@ func (pl *pipeline) settled(abandoned, drained bool) bool {
 func (c *Conn) insideItem() bool {
 	if c.pipe != nil {
 		if c.pipe.Pipeline == nil {
-			return len(c.pipe.greeting) == 0 // it owes its terms for ours
+			return !c.pipe.silent() // it owes its terms for ours
 		}
 		return c.pipe.InsideItem()
 	}

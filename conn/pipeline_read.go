@@ -9,18 +9,19 @@ import (
 // parsePipelined takes p apart, all of it. The reader calls it, or New.
 func (c *Conn) parsePipelined(p []byte) {
 	pl := c.pipe
-	if len(pl.greeting) > 0 && len(p) > 0 {
+	if len(p) > 0 && pl.silent() {
 		c.terminate(&wire.ProtocolError{Violation: wire.EarlyItem, Seen: p[0]})
 		return
 	}
 	if pl.Pipeline == nil {
-		n := copy(pl.terms[pl.termsLen:], p)
-		pl.termsLen += n
+		o := pl.opening
+		n := copy(o.terms[o.have:], p)
+		o.have += n
 		p = p[n:]
-		if pl.termsLen < wire.TermsLen {
+		if o.have < wire.TermsLen {
 			return
 		}
-		theirs, err := wire.ParseTerms(pl.terms[:])
+		theirs, err := wire.ParseTerms(o.terms[:])
 		if err != nil {
 			c.terminate(err)
 			return
@@ -217,7 +218,7 @@ func (c *Conn) closeInbox() {
 		return
 	}
 	pl.inboxClosed = true
-	close(c.inbox)
+	c.endInbox()
 	c.watch.untaken = len(c.inbox) > 0
 	c.replyTime()
 	c.wakeWriter() // all may be said

@@ -3,6 +3,7 @@ package conn
 import (
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/tinyproto-go/tinyproto/wire"
 )
@@ -113,8 +114,22 @@ func (c *Conn) parseKept() {
 		steps := c.steps
 		c.parseAtOnce()
 		for c.keptLen > 0 && c.steps == steps && c.end.state != over && !c.end.deaf {
-			c.noted.Wait()
+			c.awaitNote()
 		}
+	}
+}
+
+// awaitNote waits for what note tells: something was put on the wire, or is decided.
+func (c *Conn) awaitNote() {
+	if c.noted == nil {
+		c.noted = sync.NewCond(&c.mu)
+	}
+	c.noted.Wait()
+}
+
+func (c *Conn) note() {
+	if c.noted != nil {
+		c.noted.Signal()
 	}
 }
 

@@ -7,7 +7,7 @@ import "net"
 // held on entry and on return.
 func (c *Conn) readPipelined() bool {
 	if c.input == nil {
-		c.input = newBufferedReader(c.nc)
+		c.input = newInput(c.nc)
 	}
 	in := c.input
 	var p []byte
@@ -57,35 +57,33 @@ const largeMessage = 16 << 10
 // From directRead bytes on, the rest of a message is read to where it belongs.
 const directRead = 4 << 10
 
-// bufferedReader reads as much as there is, into memory that it borrows. It is
-// owned by whoever reads.
+// input reads as much as there is, into memory that it borrows. It is owned by
+// whoever reads.
+type input interface {
+	// read returns what there is, or a little of it, which is the caller's until
+	// giveBack. It blocks until there is something.
+	read(little bool) ([]byte, error)
+	giveBack()
+}
+
+func newInput(nc net.Conn) input {
+	if r := newSocketReader(nc); r != nil {
+		return r
+	}
+	return &bufferedReader{nc: nc}
+}
+
+// bufferedReader reads from a transport that can't tell when there is something: it
+// gets little memory to wait with, and more while it fills that.
 type bufferedReader struct {
 	nc     net.Conn
-	socket *socketReader // nil if nc is none
 	idle   [keptSize]byte
 	some   *[firstRead]byte
 	much   *[streamBuffer]byte
 	filled int // how many reads in turn took all the room they had
 }
 
-func newBufferedReader(nc net.Conn) *bufferedReader {
-	return &bufferedReader{nc: nc, socket: newSocketReader(nc)}
-}
-
-// read returns what there is, or a little of it, which is the caller's until
-// giveBack. It blocks until there is something.
 func (r *bufferedReader) read(little bool) ([]byte, error) {
-	if r.socket != nil {
-		var n int
-		var err error
-		r.much, n, err = r.socket.read(little)
-		if r.much == nil {
-			return nil, err
-		}
-		return r.much[:n], err
-	}
-	// A transport that can't tell when there is something gets little memory to
-	// wait with, and more while it fills that.
 	p := r.idle[:]
 	switch {
 	case r.filled == 1, r.filled > 1 && little:

@@ -54,6 +54,7 @@ func (c *Conn) readAlways() {
 		return
 	}
 	c.startReader()
+	c.makeInbox()
 	c.shared.Store(false)
 	if c.holding {
 		c.wakeWriter()

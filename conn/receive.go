@@ -16,13 +16,18 @@ import (
 // Receive takes messages from the Inbox: of several receivers each gets some.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	if ctx.Err() == nil {
+		var inbox <-chan []byte
 		if c.shared.Load() {
-			if msg, ok := c.readUntilReceived(ctx); ok {
+			var msg []byte
+			var ok bool
+			if msg, inbox, ok = c.readUntilReceived(ctx); ok {
 				return msg, nil
 			}
+		} else {
+			inbox = c.inbox
 		}
 		select {
-		case msg, ok := <-c.inbox:
+		case msg, ok := <-inbox:
 			return c.received(msg, ok)
 		case <-ctx.Done():
 		}
@@ -56,8 +61,8 @@ func (c *Conn) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
 
 // readUntilReceived receives a message, and reads the transport itself as long as
 // nobody else does. It reports whether there is one: if not, all that is left is to
-// wait for the Inbox or for ctx.
-func (c *Conn) readUntilReceived(ctx context.Context) ([]byte, bool) {
+// wait for the Inbox, which it returns, or for ctx.
+func (c *Conn) readUntilReceived(ctx context.Context) (msg []byte, inbox <-chan []byte, ok bool) {
 	if stop := c.interruptOn(ctx); stop != nil {
 		defer stop()
 	}
@@ -67,14 +72,14 @@ func (c *Conn) readUntilReceived(ctx context.Context) ([]byte, bool) {
 	for {
 		select {
 		case msg, ok := <-c.inbox:
-			return msg, ok
+			return msg, c.inbox, ok
 		default:
 		}
 		switch {
 		case !c.shared.Load() || ctx.Err() != nil:
-			return nil, false
+			return nil, c.inbox, false
 		case c.mayTakeHeld():
-			return c.takeHeld(), true
+			return c.takeHeld(), nil, true
 		case c.pipe != nil && len(c.pipe.answers) > 0 && !c.writing:
 			c.flush(false) // there is no reply that they could go with
 		case c.reader == readerAway:
@@ -82,7 +87,7 @@ func (c *Conn) readUntilReceived(ctx context.Context) ([]byte, bool) {
 		default:
 			msg, ok, closed := c.awaitReceived(ctx)
 			if ok || closed {
-				return msg, ok
+				return msg, c.inbox, ok
 			}
 		}
 	}
@@ -91,9 +96,11 @@ func (c *Conn) readUntilReceived(ctx context.Context) ([]byte, bool) {
 // awaitReceived waits until somebody else has read.
 func (c *Conn) awaitReceived(ctx context.Context) (msg []byte, ok, closed bool) {
 	turn := c.receivers.join()
+	c.makeInbox()
+	inbox := c.inbox
 	c.mu.Unlock()
 	select {
-	case msg, ok = <-c.inbox:
+	case msg, ok = <-inbox:
 		closed = !ok
 	case <-ctx.Done():
 	case <-turn:

@@ -220,8 +220,7 @@ func (c *Conn) sendBuffered(s *sending) error {
 		}
 		if n > 0 {
 			_, ok := c.writePiece(s, func() (int64, error) {
-				c.out.vec[0] = p[:n]
-				c.out.rest = c.out.vec[:1]
+				c.out.toWrite(p[:n])
 				err := c.writeWaiting()
 				return int64(n - c.out.left()), err
 			})

@@ -4,11 +4,5 @@ package conn
 
 import "net"
 
-// socketReader is not to be had here.
-type socketReader struct{}
-
-func newSocketReader(net.Conn) *socketReader { return nil }
-
-func (*socketReader) read(bool) (*[streamBuffer]byte, int, error) {
-	panic("unreachable: newSocketReader returns nil")
-}
+// newSocketReader returns nil: there is no such thing here.
+func newSocketReader(net.Conn) input { return nil }

@@ -14,9 +14,9 @@ type socketReader struct {
 	raw  syscall.RawConn
 	call func(fd uintptr) bool // attempt, bound once: a closure per read would be an allocation
 
-	most   int // how much to read
-	buffer *[streamBuffer]byte
-	n      int
+	most   int                 // how much to read
+	buffer *[streamBuffer]byte // nil while there is nothing
+	n      int                 // of it
 	err    error
 }
 
@@ -34,20 +34,23 @@ func newSocketReader(nc net.Conn) *socketReader {
 	return r
 }
 
-// read blocks until there is something to read, and returns the buffer that it is
-// in, which the caller gives back; nil if there is none. It may be told to read
-// only a little.
-func (r *socketReader) read(little bool) (buffer *[streamBuffer]byte, n int, err error) {
+func (r *socketReader) read(little bool) ([]byte, error) {
 	r.n, r.err, r.most = 0, nil, streamBuffer
 	if little {
 		r.most = firstRead
 	}
-	err = r.raw.Read(r.call)
-	buffer, r.buffer = r.buffer, nil
-	if err == nil {
-		err = r.err
+	if err := r.raw.Read(r.call); err != nil {
+		return nil, err
 	}
-	return buffer, r.n, err
+	if r.buffer == nil {
+		return nil, r.err
+	}
+	return r.buffer[:r.n], r.err
+}
+
+func (r *socketReader) giveBack() {
+	giveBack(r.buffer)
+	r.buffer = nil
 }
 
 // attempt reports whether there is no need to wait.

@@ -88,7 +88,7 @@ func (c *Conn) decide(size uint32) {
 	if c.emptying || c.settling {
 		c.watch.busy = true
 		for (c.emptying || c.settling) && c.end.state != over {
-			c.noted.Wait()
+			c.awaitNote()
 		}
 		c.seeAgain()
 	}
@@ -213,7 +213,7 @@ func (c *Conn) complete() {
 	c.emptied, c.emptying = nil, true
 	defer func() {
 		c.emptying = false
-		c.noted.Signal()
+		c.note()
 	}()
 	c.call(func() { done(0, nil) })
 }

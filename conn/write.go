@@ -110,7 +110,7 @@ steps:
 			c.finishing, c.current = c.current, outgoing{}
 			if c.finishing.sent {
 				c.finishing = outgoing{}
-				c.noted.Signal()
+				c.note()
 				continue
 			}
 			if c.finishing.streams() {
@@ -135,7 +135,7 @@ func (c *Conn) composed() bool {
 		return false
 	}
 	b.answers = c.answers
-	c.noted.Signal()
+	c.note()
 	b.seal()
 	return true
 }
