@@ -25,7 +25,7 @@ type pipeline struct {
 	skipping    bool   // it is refused
 	news        bool   // for the application, since this was cleared
 	untold      bool   // the writer does not know of what is held
-	slab        []byte // where small messages of one read go
+	slab        slab   // of the read that is being parsed
 	inboxClosed bool
 	replyDue    bool // Receive has returned a message, and nothing was sent since
 	prompt      bool // the application replies at once

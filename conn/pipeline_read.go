@@ -2,6 +2,7 @@ package conn
 
 import (
 	"runtime"
+	"slices"
 
 	"github.com/tinyproto-go/tinyproto/wire"
 )
@@ -39,7 +40,7 @@ func (c *Conn) parsePipelined(p []byte) {
 		p = p[n:]
 		switch item.Kind {
 		case wire.Incomplete:
-			pl.slab = nil
+			pl.slab = slab{}
 			c.watchPeer()
 			return
 		case wire.Data:
@@ -110,29 +111,31 @@ func (c *Conn) payload(piece []byte, last bool, more int) {
 	}
 }
 
-// Messages up to slabMessage that came in one read share an allocation of at most
-// slabSize, and whoever keeps one keeps that. It is never reused.
+// Messages up to slabMessage that came in one read are parts of one copy of it, of at
+// most slabSize, and whoever keeps one keeps that. It is never reused.
 const (
 	slabMessage = 1 << 10
 	slabSize    = 16 << 10
 )
 
+// slab is a copy of a part of a read.
+type slab struct {
+	bytes []byte
+	left  int // how much of the read is not before it
+}
+
 // carve copies a message, behind which there are more bytes at hand.
 func (c *Conn) carve(msg []byte, more int) []byte {
 	n := len(msg)
-	if n > slabMessage {
-		m := make([]byte, n)
-		copy(m, msg)
-		return m
+	if n > slabMessage || n == 0 {
+		return append([]byte{}, msg...)
 	}
-	slab := &c.pipe.slab
-	if len(*slab) < n || *slab == nil {
-		*slab = make([]byte, min(n+more, slabSize))
+	s := &c.pipe.slab
+	at := s.left - (n + more)
+	if s.bytes == nil || at+n > len(s.bytes) {
+		s.bytes, s.left, at = slices.Clone(msg[:min(n+more, slabSize)]), n+more, 0
 	}
-	m := (*slab)[:n:n]
-	*slab = (*slab)[n:]
-	copy(m, msg)
-	return m
+	return s.bytes[at : at+n : at+n]
 }
 
 // arrive hands a message over as soon as those before it are, and answers it then.
