@@ -76,7 +76,7 @@ func (s *Server) ListenAndServe(ctx context.Context, addresses ...string) error 
 
 // listen announces on the address, without TLS.
 func (a address) listen(ctx context.Context) (net.Listener, error) {
-	var lc net.ListenConfig
+	lc := net.ListenConfig{KeepAlive: -1} // conn.New sees to that
 	l, err := lc.Listen(ctx, a.network(), a.rest)
 	if err != nil && a.network() == "unix" && isAbandoned(a.rest) && os.Remove(a.rest) == nil {
 		l, err = lc.Listen(ctx, a.network(), a.rest)

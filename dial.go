@@ -81,7 +81,7 @@ func Dial(ctx context.Context, address string, opts *DialOptions) (*Conn, error)
 }
 
 func dial(ctx context.Context, to string, a address, o *DialOptions) (*Conn, error) {
-	d := net.Dialer{Timeout: max(o.Timeout, 0)}
+	d := net.Dialer{Timeout: max(o.Timeout, 0), KeepAlive: -1} // conn.New sees to that
 	nc, err := d.DialContext(ctx, a.network(), a.rest)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -272,6 +272,11 @@ var errHandlerExited = errors.New("handler exited its goroutine")
 // end ends a connection whose handler has returned: nobody else takes what it
 // has received.
 func (s *serving) end(c *Conn) {
+	select {
+	case <-c.Ended():
+		return
+	default:
+	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), s.grace, conn.ErrGrace)
 	defer cancel()
 	dropped := make(chan int, 1)

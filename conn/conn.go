@@ -15,6 +15,7 @@ package conn
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -113,7 +114,9 @@ type Conn struct {
 	transforms []Transform // the writer's
 	buffers    [][]byte    // guarded by mu: for encoded messages
 
-	live int // goroutines; guarded by mu
+	live    int  // goroutines; guarded by mu
+	greeted bool // guarded by mu: New is through, or nearly
+	cut     bool // guarded by mu: the context ended before that
 }
 
 // keptSize is all the memory that an idle connection has for its input: the
@@ -147,7 +150,10 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 		try:  newTryWriter(nc),
 	}
 	setKeepAlive(nc, c.opts.KeepAlive)
+	c.life = ctx.Done()
+	c.unlink = context.AfterFunc(ctx, func() { c.lifeEnded(ctx) })
 	if err := c.greet(ctx); err != nil {
+		c.unlink()
 		closeNow(nc)
 		return nil, err
 	}
@@ -159,7 +165,6 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 	}
 	c.watch.began = time.Now()
 	c.watch.active = c.watch.now()
-	c.life = ctx.Done()
 	if c.accept == nil && !c.holdOffers && c.transforms == nil && isSocket(nc) {
 		c.shared.Store(true)
 	}
@@ -169,8 +174,12 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 	if !c.shared.Load() {
 		c.live = 1 // the reader goroutine
 	}
-	c.unlink = context.AfterFunc(ctx, func() { c.End(context.Cause(ctx)) })
 	c.mu.Lock()
+	if c.greeted = !c.cut; c.cut {
+		c.mu.Unlock()
+		closeNow(nc)
+		return nil, fmt.Errorf("tinyproto: hello with %v: %w", nc.RemoteAddr(), context.Cause(ctx))
+	}
 	defer func() { // also if Accept exits this goroutine
 		c.beginReading()
 		c.unlock()

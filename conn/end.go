@@ -66,7 +66,7 @@ type ending struct {
 func (c *Conn) Shutdown(ctx context.Context) error {
 	c.mu.Lock()
 	c.drain(nil)
-	gone := c.whenGone()
+	gone := c.ended()
 	c.mu.Unlock()
 	select {
 	case <-gone:
@@ -98,14 +98,22 @@ func (c *Conn) endNow(cause error) {
 	}
 	c.end.abandoned = true
 	c.finish()
-	gone := c.whenGone()
+	gone := c.ended()
 	c.unlock()
 	<-gone
 }
 
-// whenGone returns a channel that is closed when no goroutine of the connection is
-// left. mu is held.
-func (c *Conn) whenGone() <-chan struct{} {
+// Ended returns a channel that is closed when the connection has ended: nothing more
+// is sent or received, all that arrived was taken, no goroutine of it is left, and Err
+// is final. Done closes earlier, when the end begins.
+func (c *Conn) Ended() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended()
+}
+
+// ended is Ended. mu is held.
+func (c *Conn) ended() <-chan struct{} {
 	if c.gone == nil {
 		c.gone = make(chan struct{})
 		if c.end.finished {

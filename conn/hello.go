@@ -15,16 +15,19 @@ import (
 // greet does the TLS handshake, where there is TLS, and exchanges the hellos,
 // within the hello timeout together.
 func (c *Conn) greet(life context.Context) error {
-	ctx, cancel := life, func() {}
+	inTime := func() bool { return true }
 	if c.opts.HelloTimeout > 0 {
-		ctx, cancel = context.WithTimeout(life, c.opts.HelloTimeout)
+		inTime = time.AfterFunc(c.opts.HelloTimeout, func() { interrupt(c.nc) }).Stop
 	}
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { interrupt(c.nc) })
 	t := tlsConn(c.nc)
 	var err error
 	if t != nil {
+		ctx, cancel := life, func() {}
+		if c.opts.HelloTimeout > 0 {
+			ctx, cancel = context.WithTimeout(life, c.opts.HelloTimeout)
+		}
 		err = t.HandshakeContext(ctx)
+		cancel()
 	}
 	shaking := err != nil
 	if !shaking {
@@ -36,9 +39,10 @@ func (c *Conn) greet(life context.Context) error {
 		agreed, err = c.ask()
 	}
 	// An interruption spoils a success, too.
-	over := !stop() || err != nil && ctx.Err() != nil
+	over := !inTime()
+	ended := c.isCut() || err != nil && life.Err() != nil
 	switch {
-	case over && life.Err() != nil:
+	case ended:
 		err = context.Cause(life)
 	case over && shaking:
 		err = incomplete(c.opts.HelloTimeout)
@@ -65,6 +69,26 @@ func (c *Conn) greet(life context.Context) error {
 	return fmt.Errorf("tinyproto: hello with %v: %w", c.nc.RemoteAddr(), err)
 }
 
+// lifeEnded is called when the connection's context ends: before New is through,
+// nothing can come of it any more.
+func (c *Conn) lifeEnded(life context.Context) {
+	c.mu.Lock()
+	c.cut = !c.greeted
+	greeted := c.greeted
+	c.mu.Unlock()
+	if greeted {
+		c.End(context.Cause(life))
+	} else {
+		interrupt(c.nc)
+	}
+}
+
+func (c *Conn) isCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
+}
+
 // exchangeHellos writes our hello and reads the peer's, both at once: over a
 // transport without buffers neither may wait for the other (PROTOCOL.md section
 // 2). What came behind the hello is kept.
@@ -75,7 +99,10 @@ func (c *Conn) exchangeHellos() error {
 		// Ends with the write, which a failure or the timeout interrupts.
 		go func() { written <- writeHello(c.nc, hello) }()
 	} else {
-		written <- writeHello(c.nc, hello) // a new socket has room for a byte
+		if c.opts.Mode == Pipelined {
+			hello = append(hello, wire.PipelinedRequest...) // ask reads the answer
+		}
+		written <- writeHello(c.nc, hello) // a new socket has room for a few bytes
 	}
 	var n int
 	var err error

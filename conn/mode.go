@@ -40,7 +40,11 @@ const refusalTime = time.Second
 func (c *Conn) ask() (agreed bool, err error) {
 	refused := func(err error) error { return fmt.Errorf("%w: %w", ErrModeRefused, err) }
 	written := make(chan error, 1)
-	go func() { written <- writeHello(c.nc, []byte(wire.PipelinedRequest)) }() // ends as that of the hello
+	if c.try == nil {
+		go func() { written <- writeHello(c.nc, []byte(wire.PipelinedRequest)) }() // ends as that of the hello
+	} else {
+		written <- nil // with the hello
+	}
 	var p [wire.TermsLen]byte
 	err = c.readFull(p[:1])
 	if err == nil && p[0] <= wire.MaxSize>>24 { // ERROR, or an offer that is void now
@@ -80,12 +84,21 @@ func (c *Conn) ask() (agreed bool, err error) {
 	return true, nil
 }
 
-// readFull fills p with what was kept, and with what comes.
+// readFull fills p, of up to keptSize bytes, with what was kept, and with what comes.
+// It keeps what is behind that.
 func (c *Conn) readFull(p []byte) error {
-	n := copy(p, c.kept[:c.keptLen])
+	for c.keptLen < len(p) {
+		n, err := c.nc.Read(c.kept[c.keptLen:])
+		if c.keptLen += n; err != nil && c.keptLen < len(p) {
+			if err == io.EOF && c.keptLen > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+	}
+	n := copy(p, c.kept[:])
 	c.keptLen = copy(c.kept[:], c.kept[n:c.keptLen])
-	_, err := io.ReadFull(c.nc, p[n:])
-	return err
+	return nil
 }
 
 // asks looks for the request for pipelined mode at the beginning of what the peer

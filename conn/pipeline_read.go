@@ -128,7 +128,7 @@ type slab struct {
 func (c *Conn) carve(msg []byte, more int) []byte {
 	n := len(msg)
 	if n > slabMessage || n == 0 {
-		return append([]byte{}, msg...)
+		return append([]byte{}, msg...)[:n:n]
 	}
 	s := &c.pipe.slab
 	at := s.left - (n + more)
