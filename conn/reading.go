@@ -84,8 +84,10 @@ func (c *Conn) read() {
 // readHere reads once for a Receive, or the Send of s. The reader must be away. mu
 // is held on entry and on return.
 func (c *Conn) readHere(s *sending) {
-	if c.parseAtOnce(); c.keptLen > 0 && c.end.state != over {
-		c.startReader() // which waits until it may be parsed
+	if c.keptLen > 0 { // it may be all that the caller waits for
+		if c.parseAtOnce(); c.keptLen > 0 {
+			c.startReader() // which waits until it may be parsed
+		}
 		return
 	}
 	c.reader, c.blockedFor = readerCalls, s
