@@ -208,6 +208,9 @@ func (c *Conn) parse(p []byte) {
 func (c *Conn) completeEmpty() {
 	if c.emptyDue() {
 		c.parse(nil)
+		if c.blockedFor == nil {
+			c.interruptReading() // a Receive, which sees none of this
+		}
 	}
 }
 
