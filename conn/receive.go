@@ -72,6 +72,7 @@ func (c *Conn) readUntilReceived(ctx context.Context) (msg []byte, inbox <-chan 
 	for {
 		select {
 		case msg, ok := <-c.inbox:
+			c.fillInbox()
 			return msg, c.inbox, ok
 		default:
 		}
@@ -80,8 +81,8 @@ func (c *Conn) readUntilReceived(ctx context.Context) (msg []byte, inbox <-chan 
 			return nil, c.inbox, false
 		case c.mayTakeHeld():
 			return c.takeHeld(), nil, true
-		case c.pipe != nil && len(c.pipe.answers) > 0 && !c.writing:
-			c.flush(false) // there is no reply that they could go with
+		case c.mayAnswer():
+			c.flush(false) // there is no reply that the answers could go with
 		case c.reader == readerAway:
 			c.readHere(nil)
 		default:
@@ -107,6 +108,9 @@ func (c *Conn) awaitReceived(ctx context.Context) (msg []byte, ok, closed bool) 
 	}
 	c.mu.Lock()
 	c.receivers.n--
+	if ok {
+		c.fillInbox()
+	}
 	return msg, ok, closed
 }
 
@@ -116,15 +120,39 @@ func (c *Conn) mayTakeHeld() bool {
 	return c.holding && !(c.end.abandoned && (c.pipe != nil || c.end.state == over))
 }
 
-// takeHeld takes it, so that others may come. mu is held.
+// takeHeld takes it. mu is held.
 func (c *Conn) takeHeld() []byte {
 	msg := c.held
+	c.heldTaken()
+	return msg
+}
+
+// fillInbox moves what is held to where a Receive has made room. Where Receives do
+// not read, that is the writer's. mu is held.
+func (c *Conn) fillInbox() {
+	if !c.shared.Load() || !c.mayTakeHeld() {
+		return
+	}
+	select {
+	case c.inbox <- c.held:
+		c.heldTaken()
+	default:
+	}
+}
+
+// heldTaken lets others come. mu is held.
+func (c *Conn) heldTaken() {
 	c.held, c.holding = nil, false
 	c.handedOver()
 	if c.pipe == nil || !c.deferAnswer() {
 		c.flush(false)
 	}
-	return msg
+}
+
+// mayAnswer reports whether there are answers that a flush would write. mu is held.
+func (c *Conn) mayAnswer() bool {
+	return c.pipe != nil && len(c.pipe.answers) > 0 && !c.writing && !c.streaming &&
+		c.end.state != over && !c.end.deaf && c.end.writeErr == nil
 }
 
 // deferAnswer reports whether the answer to a message that Receive returns may wait
