@@ -37,6 +37,7 @@ func (c *Conn) write() {
 		}
 		c.halfClose()
 		if c.end.state == over && (!c.holding || c.end.abandoned || c.shared.Load()) {
+			c.hasWriter = false // what is held needs another one if Inbox is called now
 			return
 		}
 		var inbox, outbox chan []byte
