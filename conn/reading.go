@@ -55,6 +55,7 @@ func (c *Conn) readAlways() {
 	}
 	c.startReader()
 	c.makeInbox()
+	c.interruptReading() // it is the reader goroutine's from here on
 	c.shared.Store(false)
 	if c.holding {
 		c.wakeWriter()
@@ -63,17 +64,17 @@ func (c *Conn) readAlways() {
 
 // read is the reader goroutine.
 func (c *Conn) read() {
-	over := true
+	through := true
 	c.mu.Lock()
 	defer c.leave()
 	defer func() { // also if the application exits this goroutine
-		if over {
+		if through {
 			c.endReading()
 		}
 	}()
 	for c.readStep() {
-		if c.shared.Load() && c.receivers.n+c.senders.n > 0 && c.keptLen == 0 {
-			over = false
+		if c.shared.Load() && c.receivers.n+c.senders.n > 0 && c.keptLen == 0 && c.end.state != over {
+			through = false
 			c.reader = readerAway
 			c.passOn()
 			return
@@ -96,7 +97,7 @@ func (c *Conn) readHere(s *sending) {
 	defer func() { // also if the application exits this goroutine, in what it is asked
 		c.live--
 		c.reader, c.blockedFor = readerAway, nil
-		if !more {
+		if !more || c.end.state == over {
 			c.endReading()
 			c.finish()
 		}
