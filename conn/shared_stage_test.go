@@ -91,6 +91,7 @@ func aMoment(random *rand.Rand) {
 
 // newRandom returns random numbers whose seed is logged.
 func newRandom(t testing.TB) *rand.Rand {
+	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
