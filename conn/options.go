@@ -40,7 +40,8 @@ type Options struct {
 	// WindowMessages and WindowBytes are how many messages, and how many bytes of
 	// them, the peer may have sent in pipelined mode before the application has
 	// taken them; a larger message goes alone. They bound what waits behind the
-	// Inbox. Zero means 4096 messages and 1 MiB; negative WindowBytes mean one
+	// Inbox, and also what of ours is unanswered, where the peer grants more: so a
+	// fast link with a long way needs large ones at both ends. Zero means 4096 messages and 1 MiB; negative WindowBytes mean one
 	// message at a time. More than the protocol can carry means all of it.
 	WindowMessages uint32
 	WindowBytes    int64

@@ -59,9 +59,15 @@ func newPipeline(o *Options, greeting ...byte) *pipeline {
 // silent reports whether our terms are still to be written.
 func (pl *pipeline) silent() bool { return pl.opening != nil && len(pl.opening.greeting) > 0 }
 
+// begin begins with the peer's terms. Of its window we use no more than it has of
+// ours: what is unanswered is kept, and a peer that never answers must not decide
+// how much that is.
 func (pl *pipeline) begin(theirs wire.Terms) {
+	ours := pl.opening.ours
 	pl.largest = theirs.MaxMessage
-	pl.Pipeline = wire.NewPipeline(pl.opening.ours, theirs)
+	theirs.WindowMessages = min(theirs.WindowMessages, ours.WindowMessages)
+	theirs.WindowBytes = min(theirs.WindowBytes, ours.WindowBytes)
+	pl.Pipeline = wire.NewPipeline(ours, theirs)
 	if !pl.silent() {
 		pl.opening = nil
 	}
