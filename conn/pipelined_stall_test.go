@@ -138,7 +138,7 @@ func TestAnswerTimeoutBoundsTheOldestMessagesAnswer(t *testing.T) {
 			leaktest.Check(t)
 			synctest.Test(t, func(t *testing.T) {
 				nc, peer := memPair(t, 1<<10)
-				s := newPipelined(t, nc, peer, conn.Options{AnswerTimeout: timeout, PeerTimeout: -1}, generous)
+				s := newPipelined(t, nc, peer, conn.Options{AnswerTimeout: timeout, PeerTimeout: -1, WindowBytes: 2 * int64(len(large))}, generous)
 				c.do(s)
 				if s.isDone() {
 					t.Fatalf("it ended before its time: %v", s.c.Err())
