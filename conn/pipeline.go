@@ -186,7 +186,7 @@ func (c *Conn) writtenPipelined(err error) {
 	}
 	begins := c.finishing.active
 	if !begins {
-		c.awaitAnswer(c.out.messages)
+		c.awaitAnswer(c.out.messages, now)
 	}
 	begun := begins && err == nil
 	c.out.reset()
@@ -202,10 +202,10 @@ func (c *Conn) writtenPipelined(err error) {
 
 // awaitAnswer notes that so many messages were written last, and nothing after
 // them: the peer can answer the oldest of those without an answer.
-func (c *Conn) awaitAnswer(written int) {
+func (c *Conn) awaitAnswer(written int, now instant) {
 	if n := c.pipe.sent.Len(); n > 0 {
 		if n <= written {
-			c.watch.offered = c.watch.now()
+			c.watch.offered = now
 		}
 		c.watch.look(c, c.watch.offered, c.opts.AnswerTimeout)
 	}

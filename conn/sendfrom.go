@@ -116,7 +116,7 @@ func (c *Conn) streamOut(ctx context.Context, s *sending) error {
 			c.sent(&outgoing{send: s})
 			c.served()
 		} else {
-			c.awaitAnswer(1)
+			c.awaitAnswer(1, c.watch.now())
 		}
 		c.flush(false)
 	}
