@@ -165,6 +165,16 @@ func shareAtRandom(t *testing.T, random *rand.Rand) {
 	graceful := random.IntN(2) == 0
 	if graceful {
 		sending.Wait()
+		for _, s := range ends { // behind what may still be on its way
+			sending.Go(func() { // ends with the message
+				msg := s.name + " -1 0 "
+				if err := s.c.Send(context.Background(), []byte(msg)); err != nil {
+					t.Errorf("the last Send returned %v", err)
+				}
+				s.accepted[msg] = true
+			})
+		}
+		sending.Wait()
 		shutDown(t, a, b)
 	} else {
 		aMoment(random)
