@@ -38,7 +38,7 @@ func TestAPipelinedSendAllocatesNothing(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			if allocs != 0 {
+			if allocs != 0 && !poolsForget() {
 				t.Errorf("a Send allocates %v times, expected none", allocs)
 			}
 			s.c.Close()
@@ -51,10 +51,6 @@ func TestAPipelinedMessageIsAtMostOneAllocation(t *testing.T) {
 	inPipelinedMode(t)
 	for _, size := range []int{0, 1, 100, 4 << 10, 5000, 64 << 10} {
 		t.Run(fmt.Sprintf("%d bytes", size), func(t *testing.T) {
-			most := 1.0
-			if size > 5000 && poolsForget() {
-				most++
-			}
 			s := newShared(t, conn.Options{})
 			ended := make(chan struct{})
 			go func() { // ends with the connection
@@ -75,8 +71,8 @@ func TestAPipelinedMessageIsAtMostOneAllocation(t *testing.T) {
 					t.Errorf("received %d bytes, %v", len(msg), err)
 				}
 			})
-			if allocs > most {
-				t.Errorf("a message is %v allocations, expected %v at most", allocs, most)
+			if allocs > 1 && !poolsForget() {
+				t.Errorf("a message is %v allocations, expected one at most", allocs)
 			}
 			s.c.Close()
 			<-ended
@@ -128,7 +124,7 @@ func TestAnEchoIsOneAllocation(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if allocs > 1 {
+		if allocs > 1 && !poolsForget() {
 			t.Errorf("an echo is %v allocations, expected 1", allocs)
 		}
 		s.c.Close()
