@@ -33,11 +33,15 @@ type Faults struct {
 	// BlackHole is after how many bytes, on average, nothing of a connection is
 	// forwarded any more, in either direction, not even its end. Zero means never.
 	BlackHole int64
+	// HalfClose is after how many bytes, on average, a direction ends, as if who
+	// writes had ended it there: what it writes after that is dropped, and the other
+	// direction goes on. Zero means never.
+	HalfClose int64
 }
 
 // Stats are counts of what a proxy has done.
 type Stats struct {
-	Connections, Bytes, Corrupted, Resets, BlackHoles int64
+	Connections, Bytes, Corrupted, Resets, BlackHoles, HalfCloses int64
 }
 
 // Proxy forwards connections to Target. Its fields must not be changed while it
@@ -50,12 +54,12 @@ type Proxy struct {
 	// Seed decides about the places.
 	Seed uint64
 
-	connections, bytes, corrupted, resets, blackHoles atomic.Int64
+	connections, bytes, corrupted, resets, blackHoles, halfCloses atomic.Int64
 }
 
 // Stats returns the counts so far. It may be called concurrently.
 func (p *Proxy) Stats() Stats {
-	return Stats{p.connections.Load(), p.bytes.Load(), p.corrupted.Load(), p.resets.Load(), p.blackHoles.Load()}
+	return Stats{p.connections.Load(), p.bytes.Load(), p.corrupted.Load(), p.resets.Load(), p.blackHoles.Load(), p.halfCloses.Load()}
 }
 
 // Serve forwards the connections that l accepts, until ctx ends or l fails. Then

@@ -101,7 +101,7 @@ func TestWhateverIsDoneToItsTimingAStreamArrivesAsItIs(t *testing.T) {
 		"delayed":                   {faultproxy.Faults{Delay: 2 * time.Millisecond}, 1 << 20},
 		"coalesced":                 {faultproxy.Faults{Coalesce: 2 * time.Millisecond}, 1 << 20},
 		"split, delayed, coalesced": {faultproxy.Faults{Split: 9000, Delay: time.Millisecond, Coalesce: time.Millisecond}, 1 << 20},
-		"faults far behind its end": {faultproxy.Faults{Corrupt: 1 << 60, Reset: 1 << 60, BlackHole: 1 << 60}, 1 << 20},
+		"faults far behind its end": {faultproxy.Faults{Corrupt: 1 << 60, Reset: 1 << 60, BlackHole: 1 << 60, HalfClose: 1 << 60}, 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &faultproxy.Proxy{Faults: test.faults, Seed: 1}
@@ -228,6 +228,30 @@ func TestABlackHoleSwallowsBothDirectionsAndTheirEnds(t *testing.T) {
 	client.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if n, err := client.Read(make([]byte, 1)); n > 0 || err == io.EOF {
 		t.Errorf("the client reads %d bytes, %v, expected silence", n, err)
+	}
+}
+
+func TestAHalfCloseEndsADirectionAtItsPlaceAndLeavesTheOther(t *testing.T) {
+	var places []int
+	for range 2 {
+		p := &faultproxy.Proxy{Faults: faultproxy.Faults{HalfClose: 10_000}, Seed: 4}
+		address, target := serve(t, p)
+		client, server := connect(t, address, target)
+		got, err := pass(client, server, content(1<<20)) // what is behind the end is dropped
+		if err != nil || !bytes.Equal(got, content(1 << 20)[:len(got)]) {
+			t.Errorf("%d bytes arrived, or others; error %v", len(got), err)
+		}
+		places = append(places, len(got))
+		if s := p.Stats(); s.HalfCloses != 1 || s.Bytes != int64(len(got)) {
+			t.Errorf("counts %+v, %d bytes have come", s, len(got))
+		}
+		got, err = pass(server, client, []byte("a reply"))
+		if string(got) != "a reply" || err != nil {
+			t.Errorf("the client reads %q, %v", got, err)
+		}
+	}
+	if places[0] != places[1] || places[0] == 0 {
+		t.Errorf("the same seed ends the direction after %d bytes, and after %d", places[0], places[1])
 	}
 }
 

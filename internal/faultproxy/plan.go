@@ -15,6 +15,7 @@ type plan struct {
 	corrupt   int64      // the next byte that is changed
 	reset     int64      // the byte before which the connection is reset
 	blackHole int64      // the byte from which nothing is forwarded
+	halfClose int64      // the byte before which this direction ends
 }
 
 // never is behind the last byte of any connection.
@@ -25,6 +26,7 @@ func newPlan(f Faults, seed, number uint64) *plan {
 	p.reset = p.place(f.Reset)
 	p.blackHole = p.place(f.BlackHole)
 	p.corrupt = p.place(f.Corrupt)
+	p.halfClose = p.place(f.HalfClose)
 	return p
 }
 

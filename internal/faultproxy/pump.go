@@ -28,10 +28,15 @@ func (p *Proxy) pump(ctx context.Context, k *link, pl *plan, from, to *net.TCPCo
 		}
 		for rest := buf[:n]; len(rest) > 0; {
 			size := pl.piece(len(rest))
-			size = int(min(int64(size), max(0, pl.reset-offset), max(0, pl.blackHole-offset)))
+			size = int(min(int64(size), max(0, pl.reset-offset), max(0, pl.blackHole-offset), max(0, pl.halfClose-offset)))
 			switch {
 			case size == 0 && offset == pl.reset:
 				return errReset
+			case size == 0 && offset == pl.halfClose:
+				p.halfCloses.Add(1)
+				to.CloseWrite()
+				_, err := io.Copy(io.Discard, from)
+				return err
 			case size == 0:
 				k.swallow()
 				<-ctx.Done()

@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.Int64Var(&p.Faults.Corrupt, "corrupt", 0, "change a bit about every so many `bytes`")
 	flags.Int64Var(&p.Faults.Reset, "reset", 0, "reset each connection after about so many `bytes`")
 	flags.Int64Var(&p.Faults.BlackHole, "blackhole", 0, "swallow each connection after about so many `bytes`")
+	flags.Int64Var(&p.Faults.HalfClose, "halfclose", 0, "end a direction of each connection after about so many `bytes`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fmt.Fprintln(stdout, l.Addr())
 	err = p.Serve(ctx, l)
 	s := p.Stats()
-	fmt.Fprintf(stdout, "%d connections, %d bytes, %d corrupted, %d resets, %d black holes\n",
-		s.Connections, s.Bytes, s.Corrupted, s.Resets, s.BlackHoles)
+	fmt.Fprintf(stdout, "%d connections, %d bytes, %d corrupted, %d resets, %d black holes, %d half-closes\n",
+		s.Connections, s.Bytes, s.Corrupted, s.Resets, s.BlackHoles, s.HalfCloses)
 	return err
 }

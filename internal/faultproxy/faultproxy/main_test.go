@@ -52,7 +52,7 @@ func TestTheCommandForwardsAndSaysWhatItDid(t *testing.T) {
 	}
 	cancel()
 	lines.Scan()
-	if want := "1 connections, 5 bytes, 0 corrupted, 0 resets, 0 black holes"; lines.Text() != want {
+	if want := "1 connections, 5 bytes, 0 corrupted, 0 resets, 0 black holes, 0 half-closes"; lines.Text() != want {
 		t.Errorf("it says %q, expected %q", lines.Text(), want)
 	}
 	if err := <-ended; err != nil {
