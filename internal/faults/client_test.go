@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tinyproto-go/tinyproto"
+	"github.com/tinyproto-go/tinyproto/conn"
 )
 
 // clientOrders are what a client is started with.
@@ -25,18 +26,21 @@ type clientOrders struct {
 	Pause   time.Duration // between requests
 	Trickle bool          // a request is sent byte by byte, and takes its time
 	Redial  bool          // when a connection has ended or can't be had
+	Mode    conn.Mode     // pipelined: several requests are sent before the first reply is read
 	Timeout time.Duration // for a reply, and of the connection; 0 means patience
 	Seed    uint64
 }
 
 // clientReport is what a client says of itself.
 type clientReport struct {
+	Mode      conn.Mode
 	Connected int64            // connections
 	Sent      int64            // requests: each was replied to, or is lost, or in progress
 	Replied   int64            // with what was sent
 	Lost      int64            // no reply, or another
+	Answered  int64            // requests of connections that are over that the server's application has, by its answers
 	Ends      map[string]int64 // errors by their names
-	Unnamed   []string         // errors without a name
+	Unnamed   []string         // errors without a name, and books that don't balance
 
 	ClockSteps int64 // of a wall clock that has to jump
 }
@@ -44,8 +48,8 @@ type clientReport struct {
 // client are connections that ask for echoes.
 type client struct {
 	clientOrders
-	connected, sent, replied, lost atomic.Int64
-	ends                           tally
+	connected, sent, replied, lost, answered atomic.Int64
+	ends                                     tally
 }
 
 // beClient asks until ctx ends.
@@ -59,8 +63,8 @@ func beClient(ctx context.Context, o clientOrders) (report func() any, wait func
 		conns.Go(func() { c.keep(ctx, uint64(i)) }) // ends with ctx
 	}
 	report = func() any {
-		r := clientReport{Connected: c.connected.Load(), Sent: c.sent.Load(), Replied: c.replied.Load(), Lost: c.lost.Load(),
-			ClockSteps: wallClock.steps()}
+		r := clientReport{Mode: c.Mode, Connected: c.connected.Load(), Sent: c.sent.Load(), Replied: c.replied.Load(), Lost: c.lost.Load(),
+			Answered: c.answered.Load(), ClockSteps: wallClock.steps()}
 		r.Ends, r.Unnamed = c.ends.copy()
 		return r
 	}
@@ -71,7 +75,7 @@ func beClient(ctx context.Context, o clientOrders) (report func() any, wait func
 func (c *client) keep(ctx context.Context, number uint64) {
 	random := rand.New(rand.NewPCG(c.Seed, number))
 	opts := &tinyproto.DialOptions{Timeout: c.Timeout, Conn: tinyproto.Options{
-		HelloTimeout: c.Timeout, StallTimeout: c.Timeout, AnswerTimeout: c.Timeout,
+		Mode: c.Mode, HelloTimeout: c.Timeout, StallTimeout: c.Timeout, AnswerTimeout: c.Timeout, PeerTimeout: c.Timeout,
 	}}
 	for ctx.Err() == nil {
 		// Its life is not ctx: what was begun is brought to its end.
@@ -90,14 +94,23 @@ func (c *client) keep(ctx context.Context, number uint64) {
 
 // asks asks on a connection until ctx ends, or something goes wrong.
 func (c *client) asks(ctx context.Context, nc *tinyproto.Conn, random *rand.Rand) error {
+	defer func() { c.answered.Add(int64(nc.Stats().MessagesSent)) }()
 	for ctx.Err() == nil {
-		c.sent.Add(1)
-		if err := c.ask(nc, c.request(random)); err != nil {
-			c.lost.Add(1)
+		var err error
+		if c.Mode == conn.Pipelined && !c.Trickle {
+			err = c.askAhead(nc, random)
+		} else {
+			c.sent.Add(1)
+			if err = c.ask(nc, c.request(random)); err != nil {
+				c.lost.Add(1)
+			} else {
+				c.replied.Add(1)
+			}
+		}
+		if err != nil {
 			nc.Close()
 			return err
 		}
-		c.replied.Add(1)
 		pause(ctx, c.Pause)
 	}
 	ending, cancel := context.WithTimeout(context.Background(), c.Timeout)
@@ -118,6 +131,11 @@ func (c *client) ask(nc *tinyproto.Conn, msg []byte) error {
 	if err != nil {
 		return err
 	}
+	return receive(ctx, nc, msg)
+}
+
+// receive receives the reply to a request.
+func receive(ctx context.Context, nc *tinyproto.Conn, msg []byte) error {
 	reply, err := nc.Receive(ctx)
 	switch {
 	case err != nil:

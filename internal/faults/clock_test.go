@@ -19,6 +19,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tinyproto-go/tinyproto/conn"
+	"github.com/tinyproto-go/tinyproto/wire"
 )
 
 func TestAWallClockThatJumpsByAnHourIsNoticedByNobody(t *testing.T) {
@@ -26,10 +29,12 @@ func TestAWallClockThatJumpsByAnHourIsNoticedByNobody(t *testing.T) {
 	tools := newToolchain(t)
 	jumping := tools.build("", "test", "-c")
 	tpft := tools.build("../../examples/tpft", "build")
-	t.Run("requests", func(t *testing.T) {
-		t.Parallel()
-		requestsGoOn(t, jumping)
-	})
+	for name, mode := range map[string]conn.Mode{"requests": conn.Classic, "requests in pipelined mode": conn.Pipelined} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requestsGoOn(t, jumping, mode)
+		})
+	}
 	for name, test := range map[string]silence{
 		"a peer that does not greet": {
 			orders: serverOrders{HelloTimeout: silenceTimeout},
@@ -39,6 +44,15 @@ func TestAWallClockThatJumpsByAnHourIsNoticedByNobody(t *testing.T) {
 			orders: serverOrders{StallTimeout: silenceTimeout},
 			reach:  func(nc net.Conn) error { return exchange(nc, "\xff\x00\x00\x00\x0a", "\xff\xff") },
 			ends:   "stall: reading",
+		},
+		"a peer that stalls inside a message in pipelined mode": {
+			orders: serverOrders{StallTimeout: silenceTimeout},
+			reach: func(nc net.Conn) error {
+				terms := string(wire.Terms{MaxMessage: conn.DefaultMaxMessage,
+					WindowMessages: conn.DefaultWindowMessages, WindowBytes: conn.DefaultWindowBytes}.Append(nil))
+				return errors.Join(exchange(nc, "\xff"+wire.PipelinedRequest, "\xff\xff"+terms), exchange(nc, terms+"\x00\x00\x00\x0ax", ""))
+			},
+			ends: "stall: reading",
 		},
 		"a peer that leaves our offer unanswered, when the server is told to end": {
 			orders: serverOrders{Grace: silenceTimeout},
@@ -65,8 +79,8 @@ func TestAWallClockThatJumpsByAnHourIsNoticedByNobody(t *testing.T) {
 }
 
 // requestsGoOn has traffic of all kinds for as long as a scene lasts.
-func requestsGoOn(t *testing.T, jumping string) {
-	s := newSceneOf(t, jumping, serverOrders{})
+func requestsGoOn(t *testing.T, jumping string, mode conn.Mode) {
+	s := newSceneOf(t, jumping, mode, serverOrders{})
 	large := s.client(clientOrders{Largest: 1 << 20})
 	slow := s.client(clientOrders{Trickle: true, Largest: 50}) // one request lasts longer than a jump
 	for first := true; first || s.goesOn(); first = false {

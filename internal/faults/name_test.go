@@ -28,6 +28,7 @@ const unnamed = "unnamed"
 func nameOf(err error) string {
 	var stall *conn.StallError
 	var violation *wire.ProtocolError
+	var terms *wire.TermsError
 	switch {
 	case err == nil:
 		return ""
@@ -39,6 +40,10 @@ func nameOf(err error) string {
 		return "stall: " + stall.Doing
 	case errors.As(err, &violation):
 		return "violation: " + violation.Violation.String()
+	case errors.As(err, &terms):
+		return "violation: terms"
+	case errors.Is(err, tinyproto.ErrModeRefused):
+		return "mode refused"
 	case errors.Is(err, tinyproto.ErrConnLimit):
 		return "connection limit"
 	case errors.Is(err, tinyproto.ErrNotTinyproto):

@@ -11,37 +11,52 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tinyproto-go/tinyproto/conn"
 	"github.com/tinyproto-go/tinyproto/internal/faultproxy"
 )
 
 // scene is a server, the clients that are to notice nothing, and what decides
 // about those that are hit.
 type scene struct {
-	t       *testing.T
-	random  *rand.Rand
-	until   time.Time
-	server  *process[serverReport]
-	address string
-	jumping string // the program of all processes, as start has it
-	others  []*process[clientReport]
-	over    []clientReport // of the others, once they have ended
+	t        *testing.T
+	random   *rand.Rand
+	until    time.Time
+	server   *process[serverReport]
+	address  string
+	jumping  string // the program of all processes, as start has it
+	others   []*process[clientReport]
+	over     []clientReport // of the others, once they have ended
+	ended    serverReport   // of the server, once it has
+	corrupts bool
+	mode     conn.Mode // of the clients that are hit; of the others, some are in either
 }
 
-// Two processes of others, with some connections each.
+// Two processes of others, one for each mode, with some connections each.
 const (
 	otherProcesses = 2
 	otherConns     = 3
 )
 
-func newScene(t *testing.T, o serverOrders) *scene {
+func newScene(t *testing.T, mode conn.Mode, o serverOrders) *scene {
 	t.Helper()
-	return newSceneOf(t, "", o)
+	return newSceneOf(t, "", mode, o)
+}
+
+// inEachMode has a scene for each mode of the clients that are hit.
+func inEachMode(t *testing.T, test func(*testing.T, conn.Mode)) {
+	t.Parallel()
+	for name, mode := range map[string]conn.Mode{"classic": conn.Classic, "pipelined": conn.Pipelined} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, mode)
+		})
+	}
 }
 
 // newSceneOf is a scene whose processes are all of a program, as start has it.
-func newSceneOf(t *testing.T, jumping string, o serverOrders) *scene {
+func newSceneOf(t *testing.T, jumping string, mode conn.Mode, o serverOrders) *scene {
 	t.Helper()
-	s := &scene{t: t, jumping: jumping}
+	s := &scene{t: t, jumping: jumping, mode: mode}
 	n := *seed
 	if n == 0 {
 		n = rand.Uint64()
@@ -50,8 +65,8 @@ func newSceneOf(t *testing.T, jumping string, o serverOrders) *scene {
 	s.random = rand.New(rand.NewPCG(n, 0))
 	s.server = start[serverReport](t, jumping, "server", o)
 	s.address = s.server.asks().Address
-	for range otherProcesses {
-		s.others = append(s.others, s.client(clientOrders{}))
+	for _, mode := range [otherProcesses]conn.Mode{conn.Classic, conn.Pipelined} {
+		s.others = append(s.others, s.client(clientOrders{Mode: mode}))
 	}
 	s.othersAreServed()
 	s.until = time.Now().Add(*duration)
@@ -72,6 +87,9 @@ func (s *scene) client(o clientOrders) *process[clientReport] {
 	}
 	if o.Pause == 0 {
 		o.Pause = 2 * time.Millisecond
+	}
+	if o.Mode == conn.Either {
+		o.Mode = s.mode
 	}
 	o.Seed = s.random.Uint64()
 	return start[clientReport](s.t, s.jumping, "client", o)
@@ -123,12 +141,24 @@ func (s *scene) ends() serverReport {
 	if len(r.Unnamed) > 0 {
 		s.t.Errorf("errors without a name at the server: %q", r.Unnamed)
 	}
+	s.ended = r
 	return r
 }
 
-// figures logs what was done to whom, and what it cost.
+// figures logs what was done to whom, and what it cost. What a client in pipelined
+// mode knows to be answered, the server's application has to have, unless the
+// network has put words into its mouth.
 func (s *scene) figures(injected string, hit ...clientReport) {
 	s.t.Helper()
+	answered := int64(0)
+	for _, r := range append(hit, s.over...) {
+		if r.Mode == conn.Pipelined {
+			answered += r.Answered
+		}
+	}
+	if s.ended.Address != "" && answered > s.ended.Received && !s.corrupts {
+		s.t.Errorf("%d requests were answered, but the server's application has %d", answered, s.ended.Received)
+	}
 	lost := func(reports []clientReport) string {
 		var sent, lost int64
 		for _, r := range reports {
@@ -147,11 +177,15 @@ func noticedNothing(t *testing.T, who string, r clientReport, conns int64) {
 }
 
 // accounts checks that a client that was hit has lost no more requests than it
-// may, and knows of each by an error among names.
+// may, each of the most with those sent ahead of its reply, and knows of each by an
+// error among names.
 func accounts(t *testing.T, r clientReport, most int64, names ...string) {
 	t.Helper()
 	if r.Sent != r.Replied+r.Lost || r.Replied == 0 {
 		t.Errorf("%d requests were sent, %d replied to, %d lost: that does not add up, or is nothing", r.Sent, r.Replied, r.Lost)
+	}
+	if r.Mode == conn.Pipelined {
+		most *= maxAhead
 	}
 	if r.Lost > most {
 		t.Errorf("%d requests were lost, expected at most %d", r.Lost, most)

@@ -32,6 +32,7 @@ type serverReport struct {
 	Address        string
 	Open           int64            // connections that are being served
 	Replied        int64            // requests
+	Received       int64            // requests in pipelined mode
 	Ends           map[string]int64 // connections that ended with an error, by its name
 	Unnamed        []string         // errors without a name
 	AcceptFailures int64
@@ -46,10 +47,13 @@ type tally struct {
 }
 
 func (c *tally) note(err error) {
-	name := nameOf(err)
-	if name == "" {
-		return
+	if name := nameOf(err); name != "" {
+		c.add(name, err.Error())
 	}
+}
+
+// add counts what has a name, or keeps the text of what has none.
+func (c *tally) add(name, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.names == nil {
@@ -57,7 +61,7 @@ func (c *tally) note(err error) {
 	}
 	c.names[name]++
 	if name == unnamed {
-		c.unnamed = append(c.unnamed, err.Error())
+		c.unnamed = append(c.unnamed, text)
 	}
 }
 
@@ -85,7 +89,7 @@ func beServer(ctx context.Context, o serverOrders) (report func() any, wait func
 	if err != nil {
 		return nil, nil, err
 	}
-	var open, replied, failures atomic.Int64
+	var open, replied, received, failures atomic.Int64
 	var ends tally
 	server := &tinyproto.Server{
 		Grace:  cmp.Or(o.Grace, time.Second),
@@ -95,6 +99,9 @@ func beServer(ctx context.Context, o serverOrders) (report func() any, wait func
 			open.Add(1)
 			defer open.Add(-1)
 			for msg := range c.Inbox() {
+				if c.Stats().Pipelined {
+					received.Add(1)
+				}
 				select {
 				case c.Outbox() <- msg:
 					replied.Add(1)
@@ -108,7 +115,7 @@ func beServer(ctx context.Context, o serverOrders) (report func() any, wait func
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, l) }() // ends with ctx
 	report = func() any {
-		r := serverReport{Address: l.Addr().String(), Open: open.Load(), Replied: replied.Load(),
+		r := serverReport{Address: l.Addr().String(), Open: open.Load(), Replied: replied.Load(), Received: received.Load(),
 			AcceptFailures: failures.Load(), ClockSteps: wallClock.steps()}
 		r.Ends, r.Unnamed = ends.copy()
 		return r
