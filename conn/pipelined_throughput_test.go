@@ -86,8 +86,10 @@ func (s stretch) flow(t testing.TB) (messages <-chan []byte, end func()) {
 		window = -1
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	from, to := joinContext(t, ctx, ctx, x, y, &conn.Options{Mode: conn.Pipelined, OutboxBuffer: 64},
-		&conn.Options{WindowBytes: window, WindowMessages: s.messages, InboxBuffer: 64})
+	opts := conn.Options{WindowBytes: window, WindowMessages: s.messages, InboxBuffer: 64, OutboxBuffer: 64}
+	asking := opts
+	asking.Mode = conn.Pipelined
+	from, to := joinContext(t, ctx, ctx, x, y, &asking, &opts)
 	produced := make(chan struct{})
 	go func() { // ends with the connection
 		defer close(produced)
