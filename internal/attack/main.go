@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return errors.New("-duration, -calm, -hello and -stall must be positive")
 	case *list:
 		for _, p := range patterns {
-			fmt.Fprintf(stdout, "%-15s %s\n", p.name, p.does)
+			fmt.Fprintf(stdout, "%-16s %s\n", p.name, p.does)
 		}
 		return nil
 	}

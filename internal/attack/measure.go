@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tinyproto-go/tinyproto"
+	"github.com/tinyproto-go/tinyproto/conn"
 )
 
 // row is one pattern's attack.
@@ -37,6 +38,9 @@ func measure(ctx context.Context, p pattern, sc scale, stderr io.Writer) (row, e
 	if p.drips {
 		set.StallTimeout = sc.stall
 	}
+	if p.silent {
+		set.PeerTimeout = sc.stall
+	}
 	if p.server != nil {
 		p.server(&set, sc.conns)
 	}
@@ -54,7 +58,7 @@ func (r *row) measure(ctx context.Context, server *child, set settings, sc scale
 	if err := server.read(&at); err != nil {
 		return err
 	}
-	clients, err := startHonest(ctx, dialTo(at.Address, set.TLS))
+	clients, err := startHonest(ctx, dialTo(at.Address, set.TLS, r.pattern.mode()))
 	if err != nil {
 		return err
 	}
@@ -130,8 +134,8 @@ func (r *row) leaves() bool {
 }
 
 // dialTo returns how an honest client connects.
-func dialTo(address string, isTLS bool) dialer {
-	opts := &tinyproto.DialOptions{}
+func dialTo(address string, isTLS bool, mode conn.Mode) dialer {
+	opts := &tinyproto.DialOptions{Conn: tinyproto.Options{Mode: mode}}
 	if isTLS {
 		opts.TLS = &tls.Config{InsecureSkipVerify: true} // the certificate is the server's alone
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/tinyproto-go/tinyproto/wire"
@@ -20,6 +21,8 @@ type pattern struct {
 	// drips says that the attack is a matter of the server's StallTimeout, which
 	// otherwise is the default.
 	drips bool
+	// silent says the same of its PeerTimeout.
+	silent bool
 	// server adapts the settings of the server.
 	server func(set *settings, conns int)
 	// attack is what is done with one connection, which is closed when it returns.
@@ -39,7 +42,9 @@ func hundredth(conns int) int { return max(1, conns/100) }
 // detector it takes more.
 const plain = 40 << 10
 
-var patterns = []pattern{
+var patterns = slices.Concat(classicPatterns, pipelinedPatterns)
+
+var classicPatterns = []pattern{
 	{name: "idle", does: "greets, and is silent: what any connection costs",
 		workers: all, memory: plain, attack: func(v *victim) {
 			if v.greets() {

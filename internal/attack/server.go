@@ -23,6 +23,7 @@ type settings struct {
 	MaxHellos    int
 	HelloTimeout time.Duration
 	StallTimeout time.Duration
+	PeerTimeout  time.Duration
 	TLS          bool
 }
 
@@ -73,7 +74,8 @@ func beServer(ctx context.Context, input string, stdin io.Reader, stdout io.Writ
 		MaxConns:  set.MaxConns,
 		MaxHellos: set.MaxHellos,
 		Grace:     -1,
-		Conn:      tinyproto.Options{MaxMessage: set.MaxMessage, HelloTimeout: set.HelloTimeout, StallTimeout: set.StallTimeout},
+		Conn: tinyproto.Options{MaxMessage: set.MaxMessage, HelloTimeout: set.HelloTimeout,
+			StallTimeout: set.StallTimeout, PeerTimeout: set.PeerTimeout},
 	}
 	if set.TLS {
 		authority := testcert.New("attack")
