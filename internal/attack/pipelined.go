@@ -140,7 +140,7 @@ var pipelinedPatterns = []pattern{
 	{name: "p-bye-twice", does: "says BYE twice, and more",
 		workers: some, memory: busy, attack: agreeAndRepeat(bytes.Repeat([]byte{byte(wire.Bye)}, 16<<10))},
 	{name: "p-bye-stays", does: "says BYE, and neither answers nor ends its stream",
-		workers: all, memory: plain + 64<<10, attack: agreeAndHold(append(size(1), askEcho, byte(wire.Bye)))},
+		workers: all, memory: busy, attack: agreeAndHold(append(size(1), askEcho, byte(wire.Bye)))},
 	{name: "p-rubbish", does: "agrees on pipelined mode and sends rubbish",
 		workers: some, memory: busy, attack: func(v *victim) {
 			if v.agrees() && v.says(rubbish(1<<10)...) {
