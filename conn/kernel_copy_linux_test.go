@@ -31,8 +31,8 @@ const copySize, copySizeToFail = 64 << 20, 1 << 20
 
 // From a file to a TCP connection, and from there into a file, the kernel
 // copies: in a process that can't move more than 64 bytes at a time by itself,
-// 64 MiB arrive. And without files they do not, so this can fail. In pipelined mode
-// a message's beginning comes with its size, in one read of more than that.
+// 64 MiB arrive. And without files they do not, so this can fail. For pipelined mode
+// see pipelined_kernel_copy_linux_test.go.
 func TestNoPayloadByteOfAFileEntersTheProgram(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -5,6 +5,7 @@ package conn_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -20,7 +21,26 @@ const copyLimit = 64
 // none of it.
 func forbidCopying(t testing.TB) {
 	t.Helper()
-	install(t, copyFilter)
+	forbid(t, slices.Concat(vectoredReadCalls, vectoredWriteCalls), slices.Concat(readCalls, writeCalls))
+}
+
+// forbidWriting is forbidCopying for writes alone: what is read can't go anywhere.
+func forbidWriting(t testing.TB) {
+	t.Helper()
+	forbid(t, vectoredWriteCalls, writeCalls)
+}
+
+// The system calls by which a program moves bytes.
+var (
+	readCalls          = []uint32{syscall.SYS_READ, syscall.SYS_PREAD64, syscall.SYS_RECVFROM}
+	writeCalls         = []uint32{syscall.SYS_WRITE, syscall.SYS_PWRITE64, syscall.SYS_SENDTO}
+	vectoredReadCalls  = []uint32{syscall.SYS_READV, syscall.SYS_PREADV, syscall.SYS_RECVMSG}
+	vectoredWriteCalls = []uint32{syscall.SYS_WRITEV, syscall.SYS_PWRITEV, syscall.SYS_SENDMSG}
+)
+
+func forbid(t testing.TB, forbidden, limited []uint32) {
+	t.Helper()
+	install(t, func(audit uint32) []syscall.SockFilter { return copyFilter(audit, forbidden, limited) })
 	if testing.CoverMode() != "" {
 		// The report of what was covered, at the exit, is forbidden, too.
 		t.Cleanup(func() {
@@ -97,13 +117,7 @@ func callFilter(audit uint32, err syscall.Errno, numbers []uint32) []syscall.Soc
 	return append(program, syscall.SockFilter{Code: give, K: allow}, syscall.SockFilter{Code: give, K: failWith | uint32(err)})
 }
 
-func copyFilter(audit uint32) []syscall.SockFilter {
-	forbidden := []uint32{
-		syscall.SYS_READV, syscall.SYS_WRITEV, syscall.SYS_PREADV, syscall.SYS_PWRITEV, syscall.SYS_RECVMSG, syscall.SYS_SENDMSG,
-	}
-	limited := []uint32{
-		syscall.SYS_READ, syscall.SYS_WRITE, syscall.SYS_PREAD64, syscall.SYS_PWRITE64, syscall.SYS_RECVFROM, syscall.SYS_SENDTO,
-	}
+func copyFilter(audit uint32, forbidden, limited []uint32) []syscall.SockFilter {
 	// The end of the program, which all before it jumps to.
 	end := []syscall.SockFilter{
 		{Code: load, K: callFile},
