@@ -13,13 +13,14 @@ type account struct {
 	Role    string `json:",omitzero"` // what the client does
 	Service string `json:",omitzero"` // what it asked the server for
 
-	// Of what this end sent: Handed = Written + Failed + Unsent.
+	// Of what this end sent: Handed = Written + Failed + Unsent, but for Unlisted.
 	Handed   uint64 `json:",omitzero"` // to the library: Sends begun, and messages the Outbox took
 	Written  uint64 `json:",omitzero"` // by the library's count
 	Failed   uint64 `json:",omitzero"` // their Send says that they were not sent
 	Refused  uint64 `json:",omitzero"` // of Failed, because of their size, by the library's count
 	Unsent   uint64 `json:",omitzero"` // listed by the library
 	Doubtful uint64 `json:",omitzero"` // their Send was cancelled and could not say
+	Unlisted uint64 `json:",omitzero"` // of Doubtful: a SendFrom's, which can't be listed as unsent
 	InDoubt  bool   `json:",omitzero"` // what the library says of the last one that was written
 
 	// EmptyInDoubt says that the first one that was not written may have
@@ -87,7 +88,7 @@ func (a *account) check() []string {
 	wrong = append(wrong, a.Violations...)
 	switch m := a.Member; {
 	case m == nil:
-		if a.Handed != a.Written+a.Failed+a.Unsent {
+		if known := a.Written + a.Failed + a.Unsent; known > a.Handed || known+a.Unlisted < a.Handed {
 			blame("%d messages were handed over, but %d written + %d failed + %d unsent", a.Handed, a.Written, a.Failed, a.Unsent)
 		}
 	case m.Sent != m.Delivered+m.Dropped+m.Undelivered:
@@ -143,10 +144,14 @@ func reconcile(client, server *account) []string {
 		wrong = append(wrong, fmt.Sprintf("client: it ended gracefully, but %d Sends failed, %d of them refused, %d messages are unsent, %d doubtful",
 			c.Failed, c.Refused, c.Unsent, c.Doubtful))
 	}
-	// In pipelined mode a server may have no time for a client that is slow to end
-	// what the server has ended; all that it sent was answered.
-	late := server.Pipelined && server.End == grace && server.Written == server.Handed
-	if client.Complete && (client.End != clean || server.End != clean && !late || server.left()+server.Swallowed+server.Unsent > 0 ||
+	// In pipelined mode a server may have no time for a client that is slow to take,
+	// and so to answer, what it sent, or to end; all of it has arrived.
+	late := server.Pipelined && server.End == grace && client.Arrived >= server.Handed
+	unsent := server.Unsent
+	if late {
+		unsent = 0
+	}
+	if client.Complete && (client.End != clean || server.End != clean && !late || server.left()+server.Swallowed+unsent > 0 ||
 		server.Failed > server.Refused) {
 		wrong = append(wrong, fmt.Sprintf("all was graceful, but the client's end is %q, the server's %q; "+
 			"the server left %d messages, swallowed %d, has %d unsent, %d Sends failed",
@@ -171,7 +176,7 @@ func crossing(way string, from, to *account) []string {
 		blame("%d messages were answered, but only %d arrived", from.Written, to.Arrived)
 	case from.Pipelined:
 		// All else that arrived is unsent, or its Send has failed.
-		if untold := -lost - int64(from.Failed-min(from.Failed, from.Refused)) - int64(from.Unsent); from.Member == nil && untold > 0 || from.End == clean {
+		if untold := -lost - int64(from.Failed-min(from.Failed, from.Refused)) - int64(from.Unsent+from.Unlisted); from.Member == nil && untold > 0 || from.End == clean {
 			blame("%d messages were answered, but %d arrived", from.Written, to.Arrived)
 		}
 	case lost == -1 && from.EmptyInDoubt && from.InDoubt && brokenOff:

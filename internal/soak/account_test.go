@@ -106,6 +106,16 @@ func TestAccountsReconcile(t *testing.T) {
 		{"more than the window was not taken", brokenPair, func(c, s *account) {
 			c.Unsent, c.Written, s.Taken, s.Handed, s.Written, c.Arrived, c.Taken = 4, 7, 7, 6, 6, 6, 6
 		}, "server: 11 messages arrived, but 7 were taken"},
+		{"a streamed one that was cancelled was answered", brokenPair, func(_, s *account) { s.Doubtful, s.Unlisted = 1, 1 }, ""},
+		{"a streamed one that was cancelled arrived", brokenPair, func(_, s *account) { s.Written, s.Doubtful, s.Unlisted = 9, 1, 1 }, ""},
+		{"more arrived than the streamed one that was cancelled", brokenPair, func(_, s *account) { s.Written, s.Doubtful, s.Unlisted = 8, 1, 1 },
+			"10 messages were handed over, but 8 written + 0 failed + 0 unsent"},
+		{"a server has no time for a client that is slow to take", pipelinedPair, func(_, s *account) {
+			s.End, s.Broke, s.Written, s.Unsent = grace, true, 8, 2
+		}, ""},
+		{"a server has no time, and what it sent did not arrive", pipelinedPair, func(c, s *account) {
+			s.End, s.Broke, s.Written, s.Unsent, c.Arrived, c.Taken = grace, true, 8, 2, 9, 9
+		}, "all was graceful, but"},
 		{"what is known to be too large is not sent", pipelinedPair, func(c, _ *account) { c.Handed, c.Failed, c.Refused = 12, 1, 1 }, ""},
 		{"a pipelined message is in doubt", brokenPair, func(c, _ *account) { c.InDoubt = true }, "the last message is in doubt"},
 		{"an empty one that was not sent arrived", echoPair, func(c, s *account) {

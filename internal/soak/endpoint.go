@@ -39,19 +39,25 @@ func (t *traffic) add(size int) {
 // send is Send, counted.
 func (e *endpoint) send(ctx context.Context, msg []byte) error {
 	err := e.Send(ctx, msg)
-	// One that was cancelled on its way is written yet, or listed as unsent.
-	e.sent(len(msg), err, errors.Is(err, conn.ErrInDoubt) && !errors.Is(err, conn.ErrClosed))
+	e.sent(len(msg), err, mayArrive(err), false)
 	return err
 }
 
 // sendFrom is SendFrom, counted.
 func (e *endpoint) sendFrom(ctx context.Context, r io.Reader, size int) error {
 	err := e.SendFrom(ctx, r, int64(size))
-	e.sent(size, err, false)
+	doubtful := mayArrive(err) && e.Stats().Pipelined // else that is the connection's end
+	e.sent(size, err, doubtful, doubtful)
 	return err
 }
 
-func (e *endpoint) sent(size int, err error, doubtful bool) {
+// mayArrive reports whether a Send was cancelled on its way: it is written yet, or
+// listed as unsent, unless it is a SendFrom's.
+func mayArrive(err error) bool {
+	return errors.Is(err, conn.ErrInDoubt) && !errors.Is(err, conn.ErrClosed)
+}
+
+func (e *endpoint) sent(size int, err error, doubtful, unlisted bool) {
 	e.traffic.add(size)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -60,6 +66,9 @@ func (e *endpoint) sent(size int, err error, doubtful bool) {
 	case err == nil:
 	case doubtful:
 		e.account.Doubtful++
+		if unlisted {
+			e.account.Unlisted++
+		}
 	default:
 		e.account.Failed++
 		// Only an empty message is in doubt without being written.
