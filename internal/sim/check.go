@@ -181,6 +181,7 @@ func (w *world) checkEnd(e *endpoint) {
 	if silent, limit := w.silence(e), e.plan.options.patience(); limit > 0 && e.conn.Stats().Pipelined && silent > limit {
 		w.violate("%s: waited %v for a sign of life, expected at most %v", e.name, silent, limit)
 	}
+	w.checkTerms(e)
 	e.checkAfterEnd(err, len(unsent))
 }
 

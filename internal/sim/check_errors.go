@@ -138,7 +138,7 @@ func (r *reasons) fromPlan() {
 		}
 	}
 	for _, o := range options {
-		r.delayed = r.delayed || o.slowWriter > 0
+		r.delayed = r.delayed || o.slowWriter > 0 || o.hold > 0
 		r.refused = r.refused || o.maxMessage > 0 || o.refuseEvery > 0
 	}
 	r.slow = r.delayed || r.delay() > 10*time.Millisecond

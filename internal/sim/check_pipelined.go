@@ -1,6 +1,37 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"github.com/tinyproto-go/tinyproto/wire"
+)
+
+// checkTerms checks that an end that was asked for pipelined mode and has nothing to
+// send waits for the peer's terms for no longer than 1 s, and for the end of its
+// stream for no longer than that.
+func (w *world) checkTerms(e *endpoint) {
+	w.mu.Lock()
+	n := *w.netEnd(e.conn.LocalAddr().String(), e.conn.RemoteAddr().String())
+	w.mu.Unlock()
+	const hello, asked = 1, 1 + len(wire.PipelinedRequest)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	agreed := !e.asks && e.conn.Stats().Pipelined && n.wrote == hello+1+wire.TermsLen
+	if !agreed || n.read < asked || n.read >= asked+wire.TermsLen || e.endedAt.IsZero() || len(e.sent) > 0 {
+		return
+	}
+	w.mu.Lock()
+	w.termless++
+	w.mu.Unlock()
+	from := e.endedAt
+	if n.moved.After(from) {
+		from = n.moved // the request came later, or some of the terms
+	}
+	if waited := e.goneAt.Sub(from); waited > 2*time.Second {
+		w.violate("%s: waited %v for the terms of a peer that does not say them, expected at most 2s", e.name, waited)
+	}
+}
 
 // checkPipelined is check in pipelined mode: what was answered was handed over,
 // and of all else the sender is told, by its Send or by Unsent, though it may have

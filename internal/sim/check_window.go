@@ -22,7 +22,7 @@ func (o *optionsPlan) window() int {
 // mode, 0 if that has no bound.
 func (o *optionsPlan) patience() time.Duration {
 	peer, stall := o.peerTimeout, o.stallTimeout
-	if peer < 0 || stall < 0 || o.slowWriter > 0 {
+	if peer < 0 || stall < 0 || o.slowWriter > 0 || o.hold > 0 { // before its terms there is no PING
 		return 0
 	}
 	if peer == 0 {

@@ -18,6 +18,7 @@ type counts struct {
 	topologies                            map[topology]int
 	gentle                                int
 	connections, pipelined                int
+	termless                              int // ends that had nothing to send, and no terms of the peer's
 	messages, bytes                       int // that applications handed over to be sent
 	delivered, unsent, doubted, conflicts int
 	faults                                map[fault]int // that came before all had ended
@@ -42,7 +43,7 @@ func (w *world) count() counts {
 	for what, n := range w.brought {
 		c.faults[what] += n
 	}
-	c.connections = len(w.order)
+	c.connections, c.termless = len(w.order), w.termless
 	for _, l := range w.order {
 		if l.pipelined() {
 			c.pipelined++
@@ -84,6 +85,7 @@ func (c *counts) add(o counts) {
 	c.gentle += o.gentle
 	c.connections += o.connections
 	c.pipelined += o.pipelined
+	c.termless += o.termless
 	c.messages += o.messages
 	c.bytes += o.bytes
 	c.delivered += o.delivered
@@ -109,6 +111,7 @@ func (c counts) String() string {
 	fmt.Fprintf(&b, "topologies: %s\n", list(c.topologies))
 	fmt.Fprintf(&b, "%d connections, %d of them pipelined, %d messages of %d bytes: %d received, %d unsent, %d in doubt; %d conflicts\n",
 		c.connections, c.pipelined, c.messages, c.bytes, c.delivered, c.unsent, c.doubted, c.conflicts)
+	fmt.Fprintf(&b, "%d ends waited in vain for terms\n", c.termless)
 	fmt.Fprintf(&b, "faults: %s\n", list(c.faults))
 	fmt.Fprintf(&b, "ends: %s\n", list(c.ends))
 	return b.String()

@@ -22,7 +22,35 @@ func (d *drawing) modes() {
 	p.relay.near = d.window(p.relay.near)
 	p.relay.far = d.window(p.relay.far)
 	p.relay.far.pipelined = d.chance(0.5)
+	d.holds()
 }
+
+// holds decides who holds offers, and withholds its terms in pipelined mode.
+func (d *drawing) holds() {
+	d.Rand = rand.New(rand.NewPCG(d.p.seed, 2))
+	p := d.p
+	if p.topology != pairTopology && p.topology != serverTopology {
+		return
+	}
+	common := d.hold()
+	for _, c := range p.clients {
+		c.dialer.options.hold = d.hold()
+		c.served.options.hold = common
+	}
+}
+
+func (d *drawing) hold() time.Duration {
+	switch {
+	case !d.chance(0.1):
+		return 0
+	case d.p.gentle:
+		return d.between(time.Millisecond, 2*time.Second)
+	}
+	return oneOf(d, d.between(time.Millisecond, 4*time.Second), neverAccepts)
+}
+
+// neverAccepts is longer than any run.
+const neverAccepts = time.Hour
 
 // window draws what an end grants its peer in pipelined mode.
 func (d *drawing) window(o optionsPlan) optionsPlan {
@@ -53,4 +81,5 @@ func (d *drawing) slow() bool {
 // takeWindow takes what window draws from the options of another end.
 func (o *optionsPlan) takeWindow(from optionsPlan) {
 	o.windowMessages, o.windowBytes, o.peerTimeout, o.classic = from.windowMessages, from.windowBytes, from.peerTimeout, from.classic
+	o.hold = from.hold
 }

@@ -42,6 +42,7 @@ type endpoint struct {
 	noDrain  bool                                      // a Server takes what is left
 	noticed  []error                                   // errors that its application saw
 	endedBy  []finish                                  // what its application did to end it
+	endedAt  time.Time                                 // when it did so first
 }
 
 // message is what became of a message, as far as its sender knows.

@@ -85,10 +85,27 @@ func (e *endpoint) trigger() <-chan struct{} {
 						e.name, e.arrivals(), e.due(), e.conn.Err())
 				}
 			}
+			e.awaitHolds()
 		}
 		close(now)
 	})
 	return now
+}
+
+// awaitHolds waits, where nothing may go wrong, until both ends have said what they
+// accept: in pipelined mode an end before that is none that a peer takes for graceful.
+func (e *endpoint) awaitHolds() {
+	if !e.w.plan.gentle {
+		return
+	}
+	for _, c := range e.w.plan.clients {
+		if c.dialer == e.plan || c.served == e.plan {
+			select {
+			case <-time.After(max(c.dialer.options.hold, c.served.options.hold) + time.Millisecond):
+			case <-e.conn.Done():
+			}
+		}
+	}
 }
 
 // end ends the connection in the way of the plan. It returns when that has.
@@ -104,8 +121,11 @@ func (e *endpoint) end() {
 func (e *endpoint) endBy(kind finish) {
 	e.mu.Lock()
 	e.endedBy = append(e.endedBy, kind)
-	e.mu.Unlock()
 	began := time.Now()
+	if e.endedAt.IsZero() {
+		e.endedAt = began
+	}
+	e.mu.Unlock()
 	switch kind {
 	case finishShutdown:
 		e.notice(e.conn.Shutdown(context.Background()))

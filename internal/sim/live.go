@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/tinyproto-go/tinyproto/conn"
 )
@@ -31,7 +32,8 @@ func (e *endpoint) connOptions(shared bool) *conn.Options {
 	case p.classic:
 		o.Mode = conn.Classic
 	}
-	if !shared {
+	o.HoldOffers = p.hold > 0
+	if !shared && !o.HoldOffers {
 		o.Accept = e.accept()
 	}
 	if p.transforms {
@@ -52,7 +54,28 @@ func (e *endpoint) greet(nc net.Conn, accepted bool) error {
 		return err
 	}
 	e.w.attach(e, c, accepted)
+	if e.plan.options.hold > 0 {
+		e.decide()
+	}
 	return nil
+}
+
+// decide says what the connection accepts, in due time.
+func (e *endpoint) decide() {
+	if e.plan.options.hold == 0 {
+		if accept := e.accept(); accept != nil {
+			e.conn.SetAccept(accept)
+		}
+		return
+	}
+	e.w.all.Go(func() { // ends with the connection, at the latest
+		select {
+		case <-time.After(e.plan.options.hold):
+			e.w.logf("%s: decides on offers from now on", e.name)
+			e.conn.SetAccept(e.accept())
+		case <-e.conn.Done():
+		}
+	})
 }
 
 // live is the application of an end that is not a Server's. It returns when the

@@ -16,6 +16,7 @@ func (w *world) trace(e tinytest.Event) {
 		n.read += e.N
 		n.moved = e.Time
 	case tinytest.OpWrite:
+		n.wrote += e.N
 		n.moved = e.Time
 	case tinytest.OpCloseWrite:
 		n.closedWrite = e.Time
@@ -31,7 +32,7 @@ func (w *world) trace(e tinytest.Event) {
 
 // netEnd is what the network tells of an end.
 type netEnd struct {
-	read                int // bytes
+	read, wrote         int // bytes
 	closedWrite, closed time.Time
 	moved               time.Time // when something was last read or written
 	cut                 bool      // the network ended its stream

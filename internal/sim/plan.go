@@ -70,6 +70,8 @@ type optionsPlan struct {
 	windowMessages int  // 0: the default, as of the following
 	windowBytes    int
 	peerTimeout    time.Duration
+
+	hold time.Duration // HoldOffers, until it calls SetAccept after so long; 0: not held
 }
 
 // way is how a message is sent.

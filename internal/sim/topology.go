@@ -36,9 +36,7 @@ func (w *world) runServer() {
 		e := w.newEndpoint(w.clientOf(c).served)
 		e.isServer = true
 		w.attach(e, c, true)
-		if accept := e.accept(); accept != nil {
-			c.SetAccept(accept)
-		}
+		e.decide()
 		return e.serve(ctx)
 	})
 	w.startClients()

@@ -23,9 +23,7 @@ func (w *world) runRelay() {
 		e := w.newEndpoint(c.served)
 		e.isServer = true
 		w.attach(e, nc, true)
-		if accept := e.accept(); accept != nil {
-			nc.SetAccept(accept)
-		}
+		e.decide()
 		return e.serve(ctx)
 	})
 	near := &endPlan{name: "relay-near", options: w.plan.relay.near}

@@ -33,6 +33,7 @@ type world struct {
 	refused  map[string]bool       // guarded by mu: names that a fault refused
 	ready    chan struct{}         // closed when a gentle hub has all its members
 	brought  map[fault]int         // guarded by mu: faults
+	termless int                   // guarded by mu: ends that waited for terms in vain
 	lasted   time.Duration         // set at the end
 
 	// For tests of the checks: spoil changes what an end has received.
