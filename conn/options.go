@@ -95,7 +95,9 @@ type Options struct {
 	Accept Accept
 
 	// HoldOffers leaves the peer's offers unanswered until Conn.SetAccept is
-	// called: so a Handler of a server decides on the first one, too.
+	// called: so a Handler of a server decides on the first one, too. In pipelined mode
+	// it withholds our terms, so that an end before SetAccept, even one by Shutdown, is
+	// to the peer one in the middle.
 	HoldOffers bool
 
 	// Transforms makes the transforms of one connection, which are that
