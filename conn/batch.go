@@ -99,14 +99,15 @@ func (b *batch) toWrite(pieces ...[]byte) {
 	}
 }
 
-// wrote takes n bytes off the first piece that is left, and reports whether
-// that was all of it.
-func (b *batch) wrote(n int) bool {
-	if b.rest[0] = b.rest[0][n:]; len(b.rest[0]) > 0 {
-		return false
+// wrote takes n bytes off what is left.
+func (b *batch) wrote(n int) {
+	for ; n >= len(b.rest[0]); b.rest = b.rest[1:] {
+		if n -= len(b.rest[0]); len(b.rest) == 1 {
+			b.rest = b.rest[1:]
+			return
+		}
 	}
-	b.rest = b.rest[1:]
-	return true
+	b.rest[0] = b.rest[0][n:]
 }
 
 // left returns how many bytes are to be written.

@@ -13,9 +13,10 @@ type tryWriter struct {
 	raw  syscall.RawConn
 	call func(fd uintptr) bool // attempt, bound once: a closure per write would be an allocation
 
-	p   []byte
-	n   int
-	err error
+	p      []byte
+	vector *vector // nil until several pieces were written at once
+	n      int
+	err    error
 }
 
 // newTryWriter returns nil where nc is not a plain socket.
@@ -56,7 +57,7 @@ func (t *tryWriter) bounced() (pending error) {
 
 func (t *tryWriter) attempt(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), t.p)
+		n, err := t.writePieces(fd)
 		switch {
 		case err == syscall.EINTR:
 			continue

@@ -22,7 +22,7 @@ func (c *Conn) flush(isWriter bool) {
 			break
 		}
 		var err error
-		if !isWriter || len(c.out.rest) < 2 { // several pieces are written together
+		if vectored || !isWriter || len(c.out.rest) < 2 { // several pieces are written together
 			err = c.writeAtOnce()
 		}
 		if err == nil && len(c.out.rest) > 0 && c.end.state != over {
@@ -67,10 +67,17 @@ func (c *Conn) writeAtOnce() error {
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	for len(c.out.rest) > 0 {
-		n, err := c.try.write(c.out.rest[0])
-		if whole := c.out.wrote(n); !whole || err != nil {
+		var n int
+		var err error
+		if vectored && len(c.out.rest) > 1 {
+			n, err = c.try.writev(c.out.rest)
+		} else {
+			n, err = c.try.write(c.out.rest[0])
+		}
+		if n == 0 || err != nil {
 			return err
 		}
+		c.out.wrote(n)
 	}
 	return nil
 }
