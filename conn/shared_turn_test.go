@@ -187,12 +187,19 @@ func TestSetAcceptWhileReceiveReadsTakesTheNextMessages(t *testing.T) {
 			if err := <-sent; err != nil {
 				t.Errorf("Send returned %v", err)
 			}
-			go b.Receive(ctx)                                                        // ends with its context
+			another := make(chan int, 1)
+			go func() { // ends with its context
+				if _, err := b.Receive(ctx); err == nil {
+					another <- 1
+				} else {
+					another <- 0
+				}
+			}()
 			if err := a.Send(context.Background(), make([]byte, 1000)); err != nil { // all before it are done with
 				t.Errorf("Send returned %v", err)
 			}
 			cancel()
-			k := <-received
+			k := <-received + <-another
 			shutDown(t, a, b)
 			if k+streamed != n+1 {
 				t.Errorf("%d of %d messages were received, and %d streamed", k, n+1, streamed)
