@@ -155,7 +155,8 @@ func All() []*Contestant {
 		newLockstep(true, false), newLockstep(true, true),
 	}
 	for _, m := range modes {
-		all = append(all, newTinyproto(m, bySend), newTinyproto(m, byOutbox), newTinyproto(m, byRelease))
+		all = append(all, newTinyproto(m, bySend), newTinyproto(m, bySendRelease),
+			newTinyproto(m, byOutbox), newTinyproto(m, byRelease))
 	}
 	return append(all, newGorilla(), newCoder(), newNATS(), newNATSRequest(), newGRPC(), newYamux(), newZMQ(), newNetRPC())
 }

@@ -45,6 +45,8 @@ func (c *tinyConn) Close() error {
 var (
 	bySend = form{"send", "with Send and Receive",
 		func(c *tinyConn) Link { return sendLink{c} }}
+	bySendRelease = form{"send-release", "with Send and Receive, where each message is handed back for reuse when the next one is received",
+		func(c *tinyConn) Link { return &releasingSendLink{sendLink: sendLink{c}} }}
 	byOutbox = form{"outbox", "with Outbox and Inbox",
 		func(c *tinyConn) Link { return outboxLink{c, c.Inbox(), c.Outbox()} }}
 	byRelease = form{"release", "with Outbox and Inbox, where each message is handed back for reuse when the next one is received",
@@ -65,7 +67,7 @@ func newTinyproto(m mode, f form) *Contestant {
 	switch f.name {
 	case bySend.name:
 		c.Without = map[Kind]string{FanOut: "the hub is the same"}
-	case byRelease.name:
+	case byRelease.name, bySendRelease.name:
 		c.Without = map[Kind]string{FanOut: "the hub is the same", Idle: "nothing is received", Connects: "nothing is received twice"}
 	}
 	return c
@@ -242,5 +244,17 @@ type releasingLink struct {
 func (l *releasingLink) Receive() (msg []byte, err error) {
 	l.c.Release(l.last)
 	l.last, err = l.outboxLink.Receive()
+	return l.last, err
+}
+
+// releasingSendLink does so with Send and Receive.
+type releasingSendLink struct {
+	sendLink
+	last []byte // the receiver's
+}
+
+func (l *releasingSendLink) Receive() (msg []byte, err error) {
+	l.c.Release(l.last)
+	l.last, err = l.sendLink.Receive()
 	return l.last, err
 }
