@@ -117,6 +117,8 @@ type Conn struct {
 	live    int  // goroutines; guarded by mu
 	greeted bool // guarded by mu: New is through, or nearly
 	cut     bool // guarded by mu: the context ended before that
+
+	source *attended // guarded by mu; nil if there is none
 }
 
 // keptSize is all the memory that an idle connection has for its input: the

@@ -146,10 +146,10 @@ func (c *Conn) fits() bool {
 	size := c.current.size()
 	if size > int64(c.pipe.largest) {
 		reason := &TooLargeError{Size: size, Peer: true}
-		if c.current.send != nil || c.pipe.sent.Len() == 0 {
+		if c.current.send != nil || c.current.fetched || c.pipe.sent.Len() == 0 {
 			c.refused(reason)
 		} else { // in the order of the Outbox
-			c.current.refused = true
+			c.current.setRefusal(reason)
 			c.pipe.sent.Push(c.current)
 			c.current = outgoing{}
 			c.countRefusal(reason) // now, which bounds how many wait
@@ -235,16 +235,16 @@ func (c *Conn) answered(refusal error) {
 	c.stats.MessagesSent++
 	c.stats.BytesSent += uint64(m.size())
 	c.reclaim(&m)
-	if c.report(&m, nil) {
+	if c.report(&m, nil) && !m.fetched {
 		c.pipe.news = true
 	}
 }
 
 // refuseOldest refuses those that are, once all before them are answered.
 func (c *Conn) refuseOldest() {
-	for sent := &c.pipe.sent; sent.Len() > 0 && sent.Front().refused; {
+	for sent := &c.pipe.sent; sent.Len() > 0 && sent.Front().refusal() != nil; {
 		m := sent.Pop()
-		c.refuse(&m, &TooLargeError{Size: m.size(), Peer: true})
+		c.refuse(&m, m.refusal())
 	}
 }
 
@@ -254,8 +254,8 @@ func (c *Conn) settlePipelined(reason error) {
 	c.finishing = outgoing{}
 	for sent := &c.pipe.sent; sent.Len() > 0; {
 		m := sent.Pop()
-		if m.refused {
-			c.refuse(&m, &TooLargeError{Size: m.size(), Peer: true})
+		if m.refusal() != nil {
+			c.refuse(&m, m.refusal())
 			continue
 		}
 		err := c.notSent(&m, reason)

@@ -120,7 +120,7 @@ func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 		c.recycle(s)
 		return err
 	}
-	if c.pipe != nil && c.current.send == s && c.current.encoded == nil { // it waits for the window
+	if c.pipe != nil && c.current.send == s && !c.current.ready() { // it waits for the window
 		c.current = outgoing{}
 		c.flush(false)
 		c.recycle(s)
@@ -150,18 +150,44 @@ func (c *Conn) outboxMark() uint64 {
 type outgoing struct {
 	active  bool
 	sent    bool     // it is empty, and complete with the peer's OK
-	refused bool     // in pipelined mode: the peer is known not to take it
+	fetched bool     // from the Source
 	body    []byte   // as it was given to us
-	encoded *[]byte  // what goes out, if there are transforms; nil until it is known
 	send    *sending // nil for a message of the Outbox
+	aside   *aside   // nil for most
+}
+
+// aside is what is to be known of some messages.
+type aside struct {
+	ready   bool   // encoded is what goes out, as there are transforms
+	encoded []byte
+	refusal error  // why it does not, in pipelined mode
 }
 
 // payload is what goes out.
 func (m *outgoing) payload() []byte {
-	if m.encoded != nil {
-		return *m.encoded
+	if m.ready() {
+		return m.aside.encoded
 	}
 	return m.body
+}
+
+// ready reports whether it was encoded.
+func (m *outgoing) ready() bool { return m.aside != nil && m.aside.ready }
+
+// refusal is why it does not go out; nil if it does.
+func (m *outgoing) refusal() error {
+	if m.aside != nil {
+		return m.aside.refusal
+	}
+	return nil
+}
+
+// setRefusal notes why it does not go out.
+func (m *outgoing) setRefusal(reason error) {
+	if m.aside == nil {
+		m.aside = new(aside)
+	}
+	m.aside.refusal = reason
 }
 
 // streams reports whether a SendFrom writes the payload itself.
@@ -177,18 +203,22 @@ func (m *outgoing) size() int64 {
 	return int64(len(m.payload()))
 }
 
-// report tells a waiting Send how its message fared. It reports whether there
-// was one.
+// report tells a waiting Send, or the Source, how its message fared. It reports
+// whether there was one.
 func (c *Conn) report(m *outgoing, err error) bool {
-	if m.send == nil || m.send.abandoned {
+	switch {
+	case m.fetched:
+		c.settleFetched(m, err)
+	case m.send == nil || m.send.abandoned:
 		return false
-	}
-	m.send.decided, m.send.err = true, err
-	if m.send.ready != nil {
-		m.send.ready <- struct{}{}
-	}
-	if c.blockedFor == m.send {
-		c.interruptReading()
+	default:
+		m.send.decided, m.send.err = true, err
+		if m.send.ready != nil {
+			m.send.ready <- struct{}{}
+		}
+		if c.blockedFor == m.send {
+			c.interruptReading()
+		}
 	}
 	return true
 }
@@ -248,15 +278,17 @@ func (c *Conn) pick() bool {
 			return false
 		case c.next.active:
 			c.current, c.next = c.next, outgoing{}
-		case c.fetching:
-			return false
+		case c.fetching: // the Outbox is empty, as far as we know
+			if c.queue.head != nil || !c.fetch() {
+				return false
+			}
 		case outboxFirst && c.receiveOutbox():
 		case c.queue.ready(c.taken):
 			c.current, c.sendLast = c.queue.pop(), true
 		case c.receiveOutbox():
 		case c.queue.head != nil:
 			c.current, c.sendLast = c.queue.pop(), true
-		default:
+		case !c.fetch():
 			return false
 		}
 		if n := c.current.size(); n > wire.MaxSize {
@@ -301,6 +333,11 @@ func (c *Conn) take(m *outgoing, msg []byte, ok bool) bool {
 func (c *Conn) refused(reason error) {
 	m := c.current
 	c.current = outgoing{}
+	if m.fetched && c.pipe != nil && c.pipe.sent.Len() > 0 { // in their order
+		m.setRefusal(reason)
+		c.pipe.sent.Push(m)
+		return
+	}
 	c.refuse(&m, reason)
 }
 
@@ -312,7 +349,7 @@ func (c *Conn) refuse(m *outgoing, reason error) {
 		return
 	}
 	c.end.unsent = append(c.end.unsent, m.body)
-	if m.send == nil && !m.refused {
+	if m.send == nil && m.refusal() == nil {
 		c.countRefusal(reason)
 	}
 }

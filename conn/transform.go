@@ -60,7 +60,7 @@ func (c *Conn) encode() bool {
 	case err != nil:
 		c.refused(fmt.Errorf("%w: encoding a message of %d bytes: %w", ErrTransform, len(msg), err))
 	default:
-		c.current.encoded = &out
+		c.current.aside = &aside{ready: true, encoded: out}
 		if n := c.current.size(); n > wire.MaxSize {
 			c.refused(&TooLargeError{Size: n})
 		}
@@ -70,7 +70,7 @@ func (c *Conn) encode() bool {
 
 // toEncode reports whether the message that is next is to be encoded first.
 func (c *Conn) toEncode() bool {
-	return len(c.transforms) > 0 && c.current.active && c.current.encoded == nil
+	return len(c.transforms) > 0 && c.current.active && !c.current.ready()
 }
 
 // encodeAll applies the transforms in their order. It takes memory from
@@ -110,8 +110,8 @@ func keepBuffer(buffers [][]byte, b []byte) [][]byte {
 
 // reclaim keeps the memory of an encoded message that is no longer needed.
 func (c *Conn) reclaim(m *outgoing) {
-	if m.encoded != nil {
-		c.buffers = keepBuffer(c.buffers, *m.encoded)
+	if m.ready() {
+		c.buffers = keepBuffer(c.buffers, m.aside.encoded)
 	}
 }
 

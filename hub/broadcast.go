@@ -17,7 +17,7 @@ import (
 func (h *Hub) Broadcast(ctx context.Context, body []byte, except ...*Member) (int, error) {
 	d := delivery{hub: h, body: body}
 	h.mu.Lock()
-	for m := range h.all {
+	for _, m := range h.all {
 		if !slices.Contains(except, m) {
 			d.to(m)
 		}
@@ -71,7 +71,9 @@ func (h *Hub) Send(ctx context.Context, id ID, body []byte) error {
 	case err != nil || n == 1:
 		return err
 	case d.last == evicted:
-		return context.Cause(m.ctx)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.reason
 	case d.last == dropped:
 		return fmt.Errorf("hub: send to %s: %w", id, ErrDropped)
 	}
@@ -87,6 +89,9 @@ type delivery struct {
 	last   outcome
 	full   []*waiter // who has to be waited for
 	told   []effect  // what the Observer is told once the lock is free
+
+	first, latest *Member // who go into the run queue
+	news          int     // how many these are
 }
 
 // outcome is what became of a message at one member.
@@ -110,7 +115,10 @@ type effect struct {
 }
 
 func (d *delivery) to(m *Member) {
-	e := m.offer(d.body)
+	e, news := m.offer(d.body)
+	if news {
+		d.add(m)
+	}
 	d.last = e.outcome
 	switch e.outcome {
 	case queued:
@@ -124,8 +132,22 @@ func (d *delivery) to(m *Member) {
 	}
 }
 
-// finish tells the Observer, and waits where there was no room.
+// add notes a member for the run queue.
+func (d *delivery) add(m *Member) {
+	if d.latest == nil {
+		d.first = m
+	} else {
+		d.latest.next = m
+	}
+	d.latest = m
+	d.news++
+}
+
+// finish has the senders send, tells the Observer, and waits where there was no room.
 func (d *delivery) finish(ctx context.Context) (int, error) {
+	if d.news > 0 {
+		d.hub.senders.add(d.first, d.latest, d.news)
+	}
 	o := d.hub.opts.Observer
 	for _, e := range d.told {
 		if e.droppedMessages > 0 {
@@ -148,21 +170,22 @@ func (d *delivery) finish(ctx context.Context) (int, error) {
 	return d.queued, err
 }
 
-// offer queues a message for m, or does what the policy says.
-func (m *Member) offer(body []byte) effect {
+// offer queues a message for m, or does what the policy says. It reports whether m
+// has to go into the run queue now.
+func (m *Member) offer(body []byte) (e effect, news bool) {
 	o := &m.hub.opts
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := effect{m: m, outcome: queued}
+	e = effect{m: m, outcome: queued}
 	switch {
 	case m.leaving:
 		e.outcome = gone
-		return e
+		return e, false
 	case len(m.line) == 0 && m.queue.fits(len(body), o):
 	case o.Full == Block:
 		e.outcome, e.waiter = blocked, &waiter{m: m, body: body, outcome: make(chan outcome, 1)}
 		m.line = append(m.line, e.waiter)
-		return e
+		return e, false
 	case o.Full == DropOldest:
 		for !m.queue.fits(len(body), o) {
 			e.droppedMessages++
@@ -170,26 +193,21 @@ func (m *Member) offer(body []byte) effect {
 		}
 	default:
 		e.outcome, e.droppedMessages, e.droppedBytes = dropped, 1, len(body)
-		m.count(1, 1)
+		m.count(MemberStats{Sent: 1, Dropped: 1})
 		if o.Full == Evict {
 			e.outcome = evicted
 			m.stopQueueing()
 			m.hub.totals.evicted.Add(1)
-			m.cancel(&EvictedError{ID: m.id, Messages: m.queue.count, Bytes: m.queue.bytes})
+			m.end(&EvictedError{ID: m.id, Messages: m.queue.count(), Bytes: m.queue.bytes})
 		}
-		return e
+		return e, false
 	}
 	m.queue.push(body)
 	e.queuedMessages, e.queuedBytes = 1-e.droppedMessages, len(body)-e.droppedBytes
-	m.count(1, uint64(e.droppedMessages))
-	signal(m.wake)
-	return e
-}
-
-// count counts messages sent and dropped. mu is held.
-func (m *Member) count(sent, dropped uint64) {
-	m.stats.Sent += sent
-	m.stats.Dropped += dropped
-	m.hub.totals.sent.Add(sent)
-	m.hub.totals.dropped.Add(dropped)
+	m.count(MemberStats{Sent: 1, Dropped: uint64(e.droppedMessages)})
+	if m.hungry {
+		m.hungry = false
+		return e, m.list()
+	}
+	return e, false
 }

@@ -31,25 +31,27 @@ type Hub struct {
 
 	mu      sync.Mutex
 	members map[ID]*Member                  // guarded by mu
-	all     map[*Member]struct{}            // guarded by mu: the same
+	all     []*Member                       // guarded by mu: the same
 	rooms   map[string]map[*Member]struct{} // guarded by mu; no room is empty
 	closed  bool                            // guarded by mu: nobody may join
 	running sync.WaitGroup                  // the members' goroutines; Add with mu held
 
-	totals totals
+	senders senders
+	totals  totals
 }
 
 // New returns a hub without members. A nil opts stands for the defaults.
 func New(opts *Options) *Hub {
 	o := opts.resolved()
-	return &Hub{
+	h := &Hub{
 		opts:    o,
 		events:  make(chan Event, o.EventBuffer),
 		deaf:    make(chan struct{}),
 		members: map[ID]*Member{},
-		all:     map[*Member]struct{}{},
 		rooms:   map[string]map[*Member]struct{}{},
 	}
+	h.senders.init()
+	return h
 }
 
 // Run is the hub's life: it blocks until ctx ends, then lets the members
@@ -71,6 +73,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	// one that does has to see those that are cut off.
 	deafen := time.AfterFunc(h.opts.Grace+endTime, func() { close(h.deaf) })
 	h.running.Wait()
+	h.senders.wait()
 	if deafen.Stop() {
 		close(h.deaf)
 	}
@@ -94,12 +97,13 @@ func (h *Hub) Events() <-chan Event { return h.events }
 // may, so it can join but once. If the hub has ended, the connection is closed,
 // which waits for its goroutines, and the error matches [ErrClosed].
 func (h *Hub) Join(c *conn.Conn) (*Member, error) {
-	m := &Member{hub: h, conn: c, wake: make(chan struct{}, 1), over: make(chan struct{}), done: make(chan struct{})}
-	m.ctx, m.cancel = context.WithCancelCause(context.Background())
+	m := &Member{hub: h, conn: c, hungry: true, over: make(chan struct{}), done: make(chan struct{})}
+	if err := c.Attend((*source)(m)); err != nil {
+		return nil, fmt.Errorf("hub: can't join: %w", err)
+	}
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
-		m.cancel(nil)
 		c.Close()
 		return nil, fmt.Errorf("hub: %v can't join: %w", c.RemoteAddr(), ErrClosed)
 	}
@@ -107,7 +111,8 @@ func (h *Hub) Join(c *conn.Conn) (*Member, error) {
 		m.id = newID()
 	}
 	h.members[m.id] = m
-	h.all[m] = struct{}{}
+	m.place = len(h.all)
+	h.all = append(h.all, m)
 	h.totals.joined.Add(1)
 	h.running.Go(m.attend) // ends when the connection has
 	h.mu.Unlock()

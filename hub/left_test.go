@@ -176,6 +176,7 @@ func TestAMemberEndsWithTheContextOfItsConnection(t *testing.T) {
 		}
 		synctest.Wait()
 		cancel(reason) // what was on its way still arrives, the rest does not
+		synctest.Wait()
 		if n := drainPeer(peer); n != offQueue {
 			t.Errorf("%d messages arrived, expected %d", n, offQueue)
 		}

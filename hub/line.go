@@ -14,19 +14,17 @@ type waiter struct {
 }
 
 // admit moves those at the head of the line into the queue who fit, and
-// returns by how much it grew. mu is held.
+// returns by how much it grew. It was full, so the connection will come for more by
+// itself. mu is held.
 func (m *Member) admit() (messages, bytes int) {
 	for len(m.line) > 0 && m.queue.fits(len(m.line[0].body), &m.hub.opts) {
 		w := m.line[0]
 		m.line = slices.Delete(m.line, 0, 1)
 		m.queue.push(w.body)
-		m.count(1, 0)
+		m.count(MemberStats{Sent: 1})
 		messages++
 		bytes += len(w.body)
 		w.outcome <- queued
-	}
-	if messages > 0 {
-		signal(m.wake)
 	}
 	return messages, bytes
 }
@@ -44,7 +42,7 @@ func (w *waiter) wait(ctx context.Context) outcome {
 	var messages, bytes int
 	if i >= 0 {
 		m.line = slices.Delete(m.line, i, i+1)
-		m.count(1, 1)
+		m.count(MemberStats{Sent: 1, Dropped: 1})
 		messages, bytes = m.admit() // those behind it may be smaller
 	}
 	m.mu.Unlock()

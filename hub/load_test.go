@@ -101,7 +101,7 @@ func TestEveryCountOf2000MembersThatComeAndGoAddsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	serverCtx, endServer := context.WithCancel(context.Background()) // it must not end before the hub
-	server := tinyproto.Server{Handler: hub.Handler(h), Logger: slog.New(slog.DiscardHandler)}
+	server := tinyproto.Server{Handler: hub.Handler(h), Logger: slog.New(slog.DiscardHandler), MaxHellos: -1} // all greet at once
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(serverCtx, l) }() // ends with serverCtx
 	ticked := make(chan struct{})

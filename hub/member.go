@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -12,27 +11,38 @@ import (
 // Member is a connection in a hub. All its methods may be called concurrently,
 // and none blocks.
 type Member struct {
-	hub    *Hub
-	conn   *conn.Conn
-	id     ID                      // immutable after Join
-	ctx    context.Context         // ends when the member is ended at once
-	cancel context.CancelCauseFunc // with the reason
-	wake   chan struct{}           // cap 1: something is queued, or the member leaves
-	over   chan struct{}           // closed when err is known
-	done   chan struct{}           // closed when the member has left
-	err    error                   // immutable once over is closed
+	hub  *Hub
+	conn *conn.Conn
+	id   ID            // immutable after Join
+	over chan struct{} // closed when err is known
+	done chan struct{} // closed when the member has left
+	err  error         // immutable once over is closed
 
 	rooms map[string]struct{} // guarded by hub.mu
+	place int                 // guarded by hub.mu: where hub.all has it, -1 if it does not
 
-	mu      sync.Mutex
-	queue   queue       // guarded by mu
-	line    []*waiter   // guarded by mu: who waits for room in the queue, in turn
-	sending bool        // guarded by mu: a message was taken off the queue and is being sent
-	leaving bool        // guarded by mu: nothing more is queued
-	ended   bool        // guarded by mu: the connection has ended
-	grace   *time.Timer // guarded by mu; bounds leaving
-	cause   error       // guarded by mu: why the hub ended the connection, nil if it ended by itself
-	stats   MemberStats // guarded by mu
+	// The connection's own lock may be held where mu is taken, and so nothing of
+	// the connection is called with mu held.
+	mu       sync.Mutex
+	queue    queue       // guarded by mu
+	line     []*waiter   // guarded by mu: who waits for room in the queue, in turn
+	inFlight int         // guarded by mu: messages that the connection took off the queue, and whose fate is open
+	hungry   bool        // guarded by mu: the connection found the queue empty, and has to be told when it is not
+	leaving  bool        // guarded by mu: nothing more is queued
+	down     bool        // guarded by mu: its Shutdown has begun
+	reason   error       // guarded by mu: why the hub ends the connection at once, nil if it does not
+	settled  bool        // guarded by mu: cause is known
+	cause    error       // guarded by mu: the reason, if it came before the connection's end
+	ended    bool        // guarded by mu: the connection has
+	removed  bool        // guarded by mu: its counts are among those of the hub
+	grace    *time.Timer // guarded by mu; bounds leaving
+	stats    MemberStats // guarded by mu
+	untold   untold      // guarded by mu
+	listed   bool        // guarded by mu: it is in the run queue, or about to be
+	served   bool        // guarded by mu: a sender is about to tell the Observer
+	next     *Member     // in the run queue; guarded by senders.mu, or by whoever has it taken off
+
+	endSeen bool // the connection's Done is closed, as attend knows, which owns this
 }
 
 // ID returns the member's name in the hub.
@@ -70,9 +80,9 @@ func (m *Member) Close(reason error) {
 		reason = conn.ErrClosed
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.stopQueueing()
-	m.mu.Unlock()
-	m.cancel(reason)
+	m.end(reason)
 }
 
 // stopQueueing sends those away who wait for room, and whoever comes. mu is held.
@@ -84,53 +94,72 @@ func (m *Member) stopQueueing() {
 	m.line = nil
 }
 
+// end ends the connection at once. mu is held.
+func (m *Member) end(reason error) {
+	if m.reason == nil && !m.ended {
+		m.reason = reason
+		m.hub.running.Go(func() { m.conn.Close() }) // ends with the connection
+	}
+}
+
 func (m *Member) leave() {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.grace == nil && !m.ended { // its connection may be ending already, but not in that time
 		m.stopQueueing()
 		m.grace = time.AfterFunc(m.hub.opts.Grace, m.cutOff)
+		m.shutDown()
 	}
-	m.mu.Unlock()
-	signal(m.wake)
+}
+
+// shutDown begins the graceful end of the connection of a member that leaves, once
+// its queue is empty. mu is held.
+func (m *Member) shutDown() {
+	if !m.leaving || m.queue.count() > 0 || m.down || m.ended || m.reason != nil {
+		return
+	}
+	m.down = true
+	m.hub.running.Go(func() { // ends with the connection
+		m.conn.Shutdown(context.Background()) // attend goes on receiving; end bounds it
+		m.settle()
+	})
 }
 
 // cutOff ends a leaving member whose time is over.
 func (m *Member) cutOff() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.queue.count > 0 || m.sending {
-		m.cancel(errGrace)
+	if m.queue.count() > 0 || m.inFlight > 0 {
+		m.end(errGrace)
 	} else {
-		m.cancel(errCut)
+		m.end(errCut)
 	}
 }
 
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+// settle counts what is still queued, as it is not sent any more, and settles why
+// the member leaves: what happens to it from here on is no reason.
+func (m *Member) settle() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.settled {
+		return
 	}
+	m.settled, m.cause = true, m.reason
+	m.stopQueueing()
+	n, bytes := m.queue.count(), m.queue.bytes
+	m.queue.clear()
+	m.count(MemberStats{Undelivered: uint64(n)})
+	m.tell(untold{queued: -n, queuedBytes: -bytes})
 }
 
 // attend is the member's life: it hands on what the connection receives, from
 // the Joined event to the Left event.
 func (m *Member) attend() {
 	h := m.hub
-	sent := make(chan struct{})
-	go func() { // ends with the connection, or when the member leaves
-		defer close(sent)
-		m.send()
-	}()
 	h.opts.Observer.joined(m)
-	h.emit(Event{Kind: Joined, Member: m})
-	received := uint64(0)
-	for msg := range m.conn.Inbox() {
-		received++
-		h.totals.received.Add(1)
-		h.emit(Event{Kind: Message, Member: m, Body: msg})
-	}
-	<-sent
-	m.conn.Close() // does nothing after its end, which this is
+	m.emit(Event{Kind: Joined, Member: m})
+	received := m.receive()
+	m.awaitEnd()
 	m.mu.Lock()
 	cause := m.cause
 	m.mu.Unlock()
@@ -145,136 +174,113 @@ func (m *Member) attend() {
 	close(m.over)
 	m.remove()
 	h.opts.Logger.Debug("hub: member left", "id", m.id, "remote", m.conn.RemoteAddr(), "err", m.err)
+	m.tellObserver()
 	h.opts.Observer.left(m, m.err)
-	h.emit(Event{Kind: Left, Member: m, Err: m.err})
-	m.cancel(nil)
+	m.emit(Event{Kind: Left, Member: m, Err: m.err})
 	close(m.done)
 }
 
-// emit hands an event to the program, and gives up only at the hub's end.
-func (h *Hub) emit(e Event) {
-	select {
-	case h.events <- e: // also after the end, if somebody is there to take it
-		return
-	default:
-	}
-	select {
-	case h.events <- e:
-	case <-h.deaf:
-		h.totals.unheard.Add(1)
+// receive hands on the messages until no more come, and returns how many that were.
+func (m *Member) receive() uint64 {
+	received := uint64(0)
+	inbox := m.conn.Inbox()
+	for {
+		select {
+		case msg, ok := <-inbox:
+			if !ok {
+				return received
+			}
+			received++
+			m.hub.totals.received.Add(1)
+			m.emit(Event{Kind: Message, Member: m, Body: msg})
+		case <-m.untilEnd():
+			m.seeEnd()
+		}
 	}
 }
 
-// remove takes the member off the hub.
-func (m *Member) remove() {
-	h := m.hub
-	h.mu.Lock()
-	delete(h.members, m.id)
-	delete(h.all, m)
-	for name := range m.rooms {
-		m.exit(name)
+// untilEnd returns the connection's Done, as long as it was not seen to be closed.
+func (m *Member) untilEnd() <-chan struct{} {
+	if m.endSeen {
+		return nil
 	}
-	h.mu.Unlock()
-	h.totals.left.Add(1)
+	return m.conn.Done()
 }
 
-// stopSending counts what is still queued, and settles why the member leaves:
-// what happens to it from here on is no reason.
-func (m *Member) stopSending() {
-	h := m.hub
+// seeEnd is told that the connection takes no more messages. Unless the hub has
+// begun that end, it is known by now why it ends.
+func (m *Member) seeEnd() {
+	m.endSeen = true
+	m.mu.Lock()
+	down := m.down
+	m.mu.Unlock()
+	if !down {
+		m.settle()
+	}
+}
+
+// awaitEnd waits for the end of a connection from which nothing more comes. In
+// pipelined mode it may still take messages from us for a little while.
+func (m *Member) awaitEnd() {
 	m.mu.Lock()
 	m.stopQueueing()
-	n, bytes := m.queue.count, m.queue.bytes
-	m.stats.Undelivered += uint64(n)
-	m.queue = queue{}
-	m.cause = context.Cause(m.ctx)
+	m.shutDown()
 	m.mu.Unlock()
-	h.totals.undelivered.Add(uint64(n))
-	h.opts.Observer.queued(m, -n, -bytes)
-}
-
-// send sends what is queued until the connection is over or the member leaves,
-// and then ends the connection.
-func (m *Member) send() {
-	for {
-		msg, ok := m.next()
-		if !ok {
-			break
-		}
-		err := m.conn.Send(m.ctx, msg)
-		m.sent(msg, err)
-		if err != nil && !errors.Is(err, conn.ErrTooLarge) {
-			break
-		}
+	if !m.endSeen {
+		<-m.conn.Done()
+		m.seeEnd()
 	}
-	select {
-	case <-m.conn.Done(): // by itself, or for what Send has told; it may take its time to end
-		m.stopSending()
-		m.conn.Shutdown(m.ctx) // attend goes on receiving meanwhile
-	default:
-		if m.ctx.Err() == nil {
-			m.conn.Shutdown(m.ctx)
-		}
-		m.stopSending()
-	}
+	m.conn.Shutdown(context.Background()) // only waits; end bounds it
+	m.settle()
 	m.mu.Lock()
 	m.ended = true
 	if m.grace != nil {
 		m.grace.Stop()
 	}
 	m.mu.Unlock()
-	if m.ctx.Err() != nil {
-		m.conn.Close()
-	}
 }
 
-// next returns the oldest message of the queue, and waits for one. It returns
-// false when the member has left and its queue is empty, or has to end.
-func (m *Member) next() ([]byte, bool) {
-	for {
-		m.mu.Lock()
-		if m.queue.count > 0 && m.ctx.Err() == nil {
-			msg := m.queue.pop()
-			m.sending = true
-			messages, bytes := m.admit()
-			m.mu.Unlock()
-			m.hub.opts.Observer.queued(m, messages-1, bytes-len(msg))
-			return msg, true
-		}
-		leaving := m.leaving
-		m.mu.Unlock()
-		if leaving {
-			return nil, false
-		}
-		select {
-		case <-m.wake:
-		case <-m.ctx.Done():
-			return nil, false
-		case <-m.conn.Done():
-			return nil, false
-		}
-	}
-}
-
-// sent counts what became of a message.
-func (m *Member) sent(msg []byte, err error) {
+// emit hands an event to the program, and gives up only at the hub's end. If the
+// connection ends meanwhile, that is seen at once: the program may be waiting for
+// room in this member's queue, instead of taking events.
+func (m *Member) emit(e Event) {
 	h := m.hub
-	refused := errors.Is(err, conn.ErrTooLarge)
-	m.mu.Lock()
-	m.sending = false
-	switch {
-	case err == nil:
-		m.stats.Delivered++
-		h.totals.delivered.Add(1)
-	case refused:
-		m.stats.Dropped++
-		h.totals.dropped.Add(1)
+	select {
+	case h.events <- e: // also after the end, if somebody is there to take it
+		return
 	default:
-		m.stats.Undelivered++
-		h.totals.undelivered.Add(1)
 	}
-	m.mu.Unlock()
-	if refused {
-		h.opts.Observer.dropped(m, 1, len(msg))
+	for {
+		select {
+		case h.events <- e:
+			return
+		case <-m.untilEnd():
+			m.seeEnd()
+		case <-h.deaf:
+			h.totals.unheard.Add(1)
+			return
+		}
 	}
+}
+
+// remove takes the member off the hub, and adds its counts to the hub's own.
+func (m *Member) remove() {
+	h := m.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.members, m.id)
+	last := len(h.all) - 1
+	h.all[m.place] = h.all[last]
+	h.all[m.place].place = m.place
+	h.all[last] = nil
+	h.all = h.all[:last]
+	m.place = -1
+	for name := range m.rooms {
+		m.exit(name)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.removed = true
+	h.totals.add(m.stats)
+	h.totals.left.Add(1)
 }

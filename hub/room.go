@@ -10,7 +10,7 @@ func (m *Member) Enter(room string) bool {
 	h := m.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, ok := h.all[m]; !ok {
+	if m.place < 0 {
 		return false
 	}
 	if h.rooms[room] == nil {
