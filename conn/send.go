@@ -158,9 +158,9 @@ type outgoing struct {
 
 // aside is what is to be known of some messages.
 type aside struct {
-	ready   bool   // encoded is what goes out, as there are transforms
+	ready   bool // encoded is what goes out, as there are transforms
 	encoded []byte
-	refusal error  // why it does not, in pipelined mode
+	refusal error // why it does not, in pipelined mode
 }
 
 // payload is what goes out.

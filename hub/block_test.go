@@ -16,6 +16,10 @@ import (
 )
 
 func TestBlockedBroadcastsAreQueuedInTheOrderInWhichTheyCame(t *testing.T) {
+	eachMode(t, testBlockedBroadcastsAreQueuedInTheOrderInWhichTheyCame)
+}
+
+func testBlockedBroadcastsAreQueuedInTheOrderInWhichTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, &hub.Options{QueueMessages: 1, Full: hub.Block})
 		go drain(h) // ends with the hub
@@ -41,6 +45,10 @@ func TestBlockedBroadcastsAreQueuedInTheOrderInWhichTheyCame(t *testing.T) {
 }
 
 func TestABlockedBroadcastThatGivesUpMakesWayForASmallerOne(t *testing.T) {
+	eachMode(t, testABlockedBroadcastThatGivesUpMakesWayForASmallerOne)
+}
+
+func testABlockedBroadcastThatGivesUpMakesWayForASmallerOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, &hub.Options{QueueBytes: 100, Full: hub.Block})
 		go drain(h) // ends with the hub
@@ -76,6 +84,10 @@ func TestABlockedBroadcastThatGivesUpMakesWayForASmallerOne(t *testing.T) {
 }
 
 func TestOneBlockedMemberDoesNotDelayAnotherThatHasRoomAgain(t *testing.T) {
+	eachMode(t, testOneBlockedMemberDoesNotDelayAnotherThatHasRoomAgain)
+}
+
+func testOneBlockedMemberDoesNotDelayAnotherThatHasRoomAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, &hub.Options{QueueMessages: 1, Full: hub.Block})
 		go drain(h) // ends with the hub
@@ -114,6 +126,10 @@ func TestOneBlockedMemberDoesNotDelayAnotherThatHasRoomAgain(t *testing.T) {
 }
 
 func TestABlockedBroadcastEndsWithTheConnectionThatItWaitsFor(t *testing.T) {
+	eachMode(t, testABlockedBroadcastEndsWithTheConnectionThatItWaitsFor)
+}
+
+func testABlockedBroadcastEndsWithTheConnectionThatItWaitsFor(t *testing.T) {
 	for name, end := range map[string]func(*hub.Member, *conn.Conn){
 		"its peer ends": func(_ *hub.Member, peer *conn.Conn) { peer.Close() },
 		"Close":         func(m *hub.Member, _ *conn.Conn) { m.Close(nil) },

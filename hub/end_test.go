@@ -17,6 +17,10 @@ import (
 )
 
 func TestTheEndLetsTheMembersReceiveWhatIsQueued(t *testing.T) {
+	eachMode(t, testTheEndLetsTheMembersReceiveWhatIsQueued)
+}
+
+func testTheEndLetsTheMembersReceiveWhatIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const members, messages = 5, 6
 		h := hub.New(nil)
@@ -64,6 +68,10 @@ func TestTheEndLetsTheMembersReceiveWhatIsQueued(t *testing.T) {
 }
 
 func TestTheEndWaitsNoLongerThanItsGraceForThoseWhoNeverRead(t *testing.T) {
+	eachMode(t, testTheEndWaitsNoLongerThanItsGraceForThoseWhoNeverRead)
+}
+
+func testTheEndWaitsNoLongerThanItsGraceForThoseWhoNeverRead(t *testing.T) {
 	for name, test := range map[string]struct{ option, want time.Duration }{
 		"as chosen":   {time.Minute, time.Minute},
 		"by default":  {0, hub.DefaultGrace},
@@ -121,6 +129,10 @@ func TestTheEndWaitsNoLongerThanItsGraceForThoseWhoNeverRead(t *testing.T) {
 }
 
 func TestTheEndWaitsForNobodyToTakeEvents(t *testing.T) {
+	eachMode(t, testTheEndWaitsForNobodyToTakeEvents)
+}
+
+func testTheEndWaitsForNobodyToTakeEvents(t *testing.T) {
 	for _, buffer := range []int{0, 1, 7} {
 		t.Run(fmt.Sprint("buffer ", buffer), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -165,6 +177,10 @@ func TestTheEndWaitsForNobodyToTakeEvents(t *testing.T) {
 }
 
 func TestWhoJoinsAfterTheEndIsTurnedAway(t *testing.T) {
+	eachMode(t, testWhoJoinsAfterTheEndIsTurnedAway)
+}
+
+func testWhoJoinsAfterTheEndIsTurnedAway(t *testing.T) {
 	for name, join := range map[string]func(*hub.Hub, *conn.Conn) error{
 		"Join": func(h *hub.Hub, c *conn.Conn) error {
 			m, err := h.Join(c)
@@ -187,8 +203,12 @@ func TestWhoJoinsAfterTheEndIsTurnedAway(t *testing.T) {
 			if err := join(h, c); !errors.Is(err, hub.ErrClosed) {
 				t.Errorf("error %v, expected ErrClosed", err)
 			}
-			if _, err := peer.Receive(t.Context()); err != io.EOF {
-				t.Errorf("the peer received: %v, expected io.EOF", err)
+			want := io.EOF
+			if inPipelined() {
+				want = io.ErrUnexpectedEOF // nobody has said BYE
+			}
+			if _, err := peer.Receive(t.Context()); !errors.Is(err, want) {
+				t.Errorf("the peer received: %v, expected %v", err, want)
 			}
 			if err := c.Err(); !errors.Is(err, conn.ErrClosed) {
 				t.Errorf("the connection's error: %v", err)
@@ -204,6 +224,10 @@ func TestWhoJoinsAfterTheEndIsTurnedAway(t *testing.T) {
 }
 
 func TestAHandlerReturnsWithTheMembersError(t *testing.T) {
+	eachMode(t, testAHandlerReturnsWithTheMembersError)
+}
+
+func testAHandlerReturnsWithTheMembersError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, nil)
 		own, theirs := pipePair()
@@ -229,6 +253,10 @@ func TestAHandlerReturnsWithTheMembersError(t *testing.T) {
 }
 
 func TestLeavingMayBeAskedForAtAnyTimeAndByMany(t *testing.T) {
+	eachMode(t, testLeavingMayBeAskedForAtAnyTimeAndByMany)
+}
+
+func testLeavingMayBeAskedForAtAnyTimeAndByMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, nil)
 		reason := errors.New("the first reason counts")

@@ -41,11 +41,20 @@ func join(t testing.TB, h *hub.Hub) (*hub.Member, *conn.Conn) {
 
 // joinPipe adds a member over a net.Pipe, as tests in a synctest bubble need
 // it. A peer whose Inbox nobody receives from accepts one message and answers
-// the offer of no further one: so two are off the hub's queue when it stalls.
+// the offer of no further one: so two are off the hub's queue when it stalls. In
+// pipelined mode its window and the buffer of its Inbox make it the same.
 func joinPipe(t testing.TB, h *hub.Hub) (*hub.Member, *conn.Conn) {
 	t.Helper()
 	own, theirs := pipePair()
-	return joinOver(t, h, own, theirs, nil)
+	return joinOver(t, h, own, theirs, narrow(conn.Options{}))
+}
+
+// narrow returns opts for a peer as that of joinPipe.
+func narrow(opts conn.Options) *conn.Options {
+	if inPipelined() {
+		opts.InboxBuffer, opts.WindowMessages = 1, 1
+	}
+	return &opts
 }
 
 // offQueue is how many messages a stalled peer of joinPipe takes off the hub's
@@ -74,7 +83,7 @@ func greet(t testing.TB, own, theirs net.Conn, opts *conn.Options) (c, peer *con
 		c, err = conn.New(context.Background(), own, nil)
 		greeted <- err
 	}()
-	peer, err := conn.New(context.Background(), theirs, opts)
+	peer, err := conn.New(context.Background(), theirs, asking(opts))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +127,10 @@ var loopback struct {
 }
 
 func TestEachMembersMessagesStandBetweenItsJoinedAndItsLeft(t *testing.T) {
+	eachMode(t, testEachMembersMessagesStandBetweenItsJoinedAndItsLeft)
+}
+
+func testEachMembersMessagesStandBetweenItsJoinedAndItsLeft(t *testing.T) {
 	h := start(t, nil)
 	const members, messages = 3, 50
 	for range members {
@@ -165,7 +178,9 @@ func TestEachMembersMessagesStandBetweenItsJoinedAndItsLeft(t *testing.T) {
 	}
 }
 
-func TestBroadcastReachesAllButSome(t *testing.T) {
+func TestBroadcastReachesAllButSome(t *testing.T) { eachMode(t, testBroadcastReachesAllButSome) }
+
+func testBroadcastReachesAllButSome(t *testing.T) {
 	h := start(t, nil)
 	go func() { // ends with the hub
 		for range h.Events() {
@@ -229,8 +244,13 @@ func drainPeer(peer *conn.Conn) int {
 	for range peer.Inbox() {
 		n++
 	}
+	sayBye(peer)
 	return n
 }
+
+// sayBye ends a peer's connection whose Inbox is closed, as programs do. In pipelined
+// mode it would end by itself only a second later.
+func sayBye(peer *conn.Conn) { peer.Shutdown(context.Background()) }
 
 // receive returns the next n messages that a peer receives.
 func receive(t testing.TB, peer *conn.Conn, n int) []string {

@@ -26,6 +26,10 @@ var (
 )
 
 func TestAHubIsInEveryStateLikeItsModel(t *testing.T) {
+	eachMode(t, testAHubIsInEveryStateLikeItsModel)
+}
+
+func testAHubIsInEveryStateLikeItsModel(t *testing.T) {
 	first, last := uint64(1), *seeds
 	if *onlySeed != 0 {
 		first, last = *onlySeed, *onlySeed
@@ -95,6 +99,7 @@ func play(t *testing.T, seed uint64, reached *coverage) {
 	for number := range 40 {
 		what := g.step(number)
 		g.log = append(g.log, what)
+		g.sayByes()
 		synctest.Wait()
 		if !g.compare() {
 			break
@@ -103,6 +108,7 @@ func play(t *testing.T, seed uint64, reached *coverage) {
 	if !t.Failed() {
 		g.log = append(g.log, "the end")
 		g.endHub()
+		g.sayByes()
 		g.sleep(g.model.opts.Grace)
 		synctest.Wait()
 		g.compare()
@@ -117,6 +123,17 @@ func play(t *testing.T, seed uint64, reached *coverage) {
 	if t.Failed() {
 		t.Logf("options %+v, and then:\n%s", g.model.opts, strings.Join(g.log, "\n"))
 	}
+}
+
+// sayByes has the peers of those who have left say BYE, as programs do. Classic mode
+// does without.
+func (g *game) sayByes() {
+	for _, member := range g.model.byes {
+		if inPipelined() {
+			go sayBye(g.players[member.name].peer) // ends with the connection
+		}
+	}
+	g.model.byes = nil
 }
 
 // listen keeps the events of each member.
@@ -206,7 +223,7 @@ func (g *game) endHub() {
 func (g *game) join() string {
 	maxMessage := []int{1000, 50}[g.rand.IntN(2)]
 	own, theirs := pipePair()
-	c, peer := greet(g.t, own, theirs, &conn.Options{MaxMessage: uint32(maxMessage)})
+	c, peer := greet(g.t, own, theirs, narrow(conn.Options{MaxMessage: uint32(maxMessage)}))
 	m, err := g.h.Join(c)
 	if joins := g.model.join(maxMessage); !joins {
 		if class(err) != hub.ErrClosed.Error() {

@@ -16,6 +16,7 @@ import (
 // must look like whenever nothing moves.
 type model struct {
 	opts    hub.Options
+	byes    []*modelMember // in pipelined mode: whose peer is to say BYE, too
 	now     time.Duration
 	members []*modelMember // in the order in which they joined, also those who left
 	pending []*modelCall
@@ -37,7 +38,8 @@ type modelMember struct {
 	appetite int
 	held     []byte
 	holding  bool
-	closed   bool // the peer ended the connection
+	behind   [][]byte // in pipelined mode: what arrived behind it, before the hub ended the connection
+	closed   bool     // the peer ended the connection
 	took     []string
 
 	// The hub's side.
@@ -148,6 +150,9 @@ func (m *model) flow(member *modelMember) {
 			member.appetite--
 			member.took = append(member.took, string(member.held))
 			member.holding, moved = false, true
+			if len(member.behind) > 0 {
+				member.held, member.holding, member.behind = member.behind[0], true, nil
+			}
 		}
 		switch {
 		case member.gone:
@@ -169,6 +174,7 @@ func (m *model) flow(member *modelMember) {
 		case member.leaving && !member.isBusy:
 			m.reached.LeftLate = m.reached.LeftLate || member.cutOff < m.now+m.opts.Grace
 			m.remove(member, nil)
+			m.byes = append(m.byes, member)
 			moved = true
 		}
 	}
@@ -202,14 +208,16 @@ func (m *model) stopLine(member *modelMember) {
 	}
 }
 
-// peerClosed is the end of a connection by its peer, which forgets what it holds.
+// peerClosed is the end of a connection by its peer, which forgets what it holds. In
+// pipelined mode, what it has answered is in its Inbox, and it has not said BYE.
 func (m *model) peerClosed(member *modelMember) {
-	member.closed, member.holding = true, false
+	member.closed, member.behind = true, nil
+	member.holding = member.holding && inPipelined()
 	if member.gone {
 		return
 	}
 	var reason error
-	if member.isBusy {
+	if member.isBusy || inPipelined() {
 		reason = io.ErrUnexpectedEOF
 	}
 	m.stopLine(member)
@@ -221,6 +229,9 @@ func (m *model) remove(member *modelMember, reason error) {
 	n := len(member.queue)
 	if member.isBusy {
 		n++
+		if inPipelined() && !member.closed { // it has arrived, though nobody knows
+			member.behind = [][]byte{member.sending}
+		}
 	}
 	m.undelivered(member, n)
 	member.queue, member.isBusy, member.gone = nil, false, true

@@ -64,6 +64,10 @@ func hesitate() {
 }
 
 func TestTheObserverHearsOfAJoinedBeforeItsLeft(t *testing.T) {
+	eachMode(t, testTheObserverHearsOfAJoinedBeforeItsLeft)
+}
+
+func testTheObserverHearsOfAJoinedBeforeItsLeft(t *testing.T) {
 	var g gauges
 	h := start(t, &hub.Options{Observer: g.observer()})
 	go drain(h) // ends with the hub
@@ -71,7 +75,7 @@ func TestTheObserverHearsOfAJoinedBeforeItsLeft(t *testing.T) {
 	for range members {
 		own, theirs := tcpPair(t)
 		c, peer := greet(t, own, theirs, nil)
-		peer.Shutdown(context.Background())
+		peer.Close()
 		<-c.Done() // it is over before it joins
 		m, err := h.Join(c)
 		if err != nil {
@@ -88,6 +92,10 @@ func TestTheObserverHearsOfAJoinedBeforeItsLeft(t *testing.T) {
 }
 
 func TestWhatTheObserverIsToldIsQueuedAddsUpToWhatIs(t *testing.T) {
+	eachMode(t, testWhatTheObserverIsToldIsQueuedAddsUpToWhatIs)
+}
+
+func testWhatTheObserverIsToldIsQueuedAddsUpToWhatIs(t *testing.T) {
 	for _, policy := range []hub.Policy{hub.DropNewest, hub.DropOldest, hub.Block} {
 		t.Run(policy.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

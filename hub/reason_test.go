@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,10 @@ import (
 )
 
 func TestTheReasonOfALeftIsWhatEndedTheConnection(t *testing.T) {
+	eachMode(t, testTheReasonOfALeftIsWhatEndedTheConnection)
+}
+
+func testTheReasonOfALeftIsWhatEndedTheConnection(t *testing.T) {
 	t.Run("not a Close that comes after its end", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := start(t, nil)
@@ -18,7 +23,7 @@ func TestTheReasonOfALeftIsWhatEndedTheConnection(t *testing.T) {
 			}
 			go peer.Send(t.Context(), []byte("last words")) // ends with the receive below
 			synctest.Wait()
-			peer.Close()
+			sayBye(peer)
 			synctest.Wait()
 			m.Close(nil)
 			time.Sleep(time.Minute) // longer than any grace
@@ -38,8 +43,18 @@ func TestTheReasonOfALeftIsWhatEndedTheConnection(t *testing.T) {
 			m, peer := joinPipe(t, h)
 			<-h.Events()
 			for range 2 { // one is in the hub's hands, the other in the connection's
-				if err := peer.Send(t.Context(), []byte("accepted")); err != nil {
-					t.Fatal(err)
+				sent := make(chan error, 1)
+				go func() { sent <- peer.Send(context.Background(), []byte("accepted")) }() // ends with the connection
+				synctest.Wait()
+				select {
+				case err := <-sent:
+					if err != nil {
+						t.Fatal(err)
+					}
+				default:
+					if !inPipelined() { // where the second one is not answered before it is taken
+						t.Fatal("a message was not accepted")
+					}
 				}
 			}
 			m.Leave()
@@ -56,7 +71,9 @@ func TestTheReasonOfALeftIsWhatEndedTheConnection(t *testing.T) {
 	})
 }
 
-func TestBroadcastWhereMayUseTheHub(t *testing.T) {
+func TestBroadcastWhereMayUseTheHub(t *testing.T) { eachMode(t, testBroadcastWhereMayUseTheHub) }
+
+func testBroadcastWhereMayUseTheHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, nil)
 		go drain(h) // ends with the hub

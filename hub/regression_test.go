@@ -23,6 +23,10 @@ import (
 // of it, and tells the others, waits for that lock for ever. Here all that hear
 // of anything use the hub, and end members, from where they hear it.
 func TestWhoeverIsToldOfAnEvictionMayUseTheHub(t *testing.T) {
+	eachMode(t, testWhoeverIsToldOfAnEvictionMayUseTheHub)
+}
+
+func testWhoeverIsToldOfAnEvictionMayUseTheHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const members = 20
 		var h *hub.Hub
@@ -107,6 +111,10 @@ func (c callback) Handle(context.Context, slog.Record) error { c.do(); return ni
 // events, broadcasts at each of them and so evicts everybody, without a buffer
 // anywhere.
 func TestALoopOverEventsThatEvictsEverybodyTakesTheirEnds(t *testing.T) {
+	eachMode(t, testALoopOverEventsThatEvictsEverybodyTakesTheirEnds)
+}
+
+func testALoopOverEventsThatEvictsEverybodyTakesTheirEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const members = 30
 		h := start(t, &hub.Options{QueueMessages: 1})
@@ -149,6 +157,10 @@ func TestALoopOverEventsThatEvictsEverybodyTakesTheirEnds(t *testing.T) {
 // somebody drains all channels: a program that only ever broadcasts, and takes
 // no event.
 func TestBroadcastsArriveThoughNobodyTakesEvents(t *testing.T) {
+	eachMode(t, testBroadcastsArriveThoughNobodyTakesEvents)
+}
+
+func testBroadcastsArriveThoughNobodyTakesEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const members, messages = 5, 100
 		h := start(t, nil)
@@ -185,6 +197,10 @@ func TestBroadcastsArriveThoughNobodyTakesEvents(t *testing.T) {
 // broadcast on the way to it panics (a send on a closed channel), and a second
 // end of the same client does (a close of a closed channel).
 func TestEverybodyMayEndEverybodyWhileAllBroadcast(t *testing.T) {
+	eachMode(t, testEverybodyMayEndEverybodyWhileAllBroadcast)
+}
+
+func testEverybodyMayEndEverybodyWhileAllBroadcast(t *testing.T) {
 	h := start(t, &hub.Options{QueueMessages: 2})
 	go drain(h) // ends with the hub
 	reason := errors.New("somebody had enough")

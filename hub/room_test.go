@@ -14,6 +14,10 @@ import (
 )
 
 func TestARoomExistsAsLongAsSomebodyIsInIt(t *testing.T) {
+	eachMode(t, testARoomExistsAsLongAsSomebodyIsInIt)
+}
+
+func testARoomExistsAsLongAsSomebodyIsInIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, nil)
 		go drain(h) // ends with the hub
@@ -62,6 +66,10 @@ func TestARoomExistsAsLongAsSomebodyIsInIt(t *testing.T) {
 }
 
 func TestWhatIsIteratedOverMayChangeMeanwhile(t *testing.T) {
+	eachMode(t, testWhatIsIteratedOverMayChangeMeanwhile)
+}
+
+func testWhatIsIteratedOverMayChangeMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const members = 20
 		h := start(t, nil)
@@ -118,6 +126,10 @@ func TestWhatIsIteratedOverMayChangeMeanwhile(t *testing.T) {
 }
 
 func TestBroadcastsOfManyAreInTheSameOrderForAll(t *testing.T) {
+	eachMode(t, testBroadcastsOfManyAreInTheSameOrderForAll)
+}
+
+func testBroadcastsOfManyAreInTheSameOrderForAll(t *testing.T) {
 	for _, policy := range []hub.Policy{hub.Evict, hub.Block} {
 		t.Run(policy.String(), func(t *testing.T) {
 			const members, senders, messages = 10, 8, 50
@@ -175,6 +187,10 @@ func TestBroadcastsOfManyAreInTheSameOrderForAll(t *testing.T) {
 }
 
 func TestAPickThatPanicsLeavesTheHubUsable(t *testing.T) {
+	eachMode(t, testAPickThatPanicsLeavesTheHubUsable)
+}
+
+func testAPickThatPanicsLeavesTheHubUsable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, nil)
 		go drain(h) // ends with the hub
