@@ -44,7 +44,6 @@ type Conn struct {
 	mu     sync.Mutex
 	ledger wire.Ledger // guarded by mu; of classic mode
 	pipe   *pipeline   // guarded by mu; nil in classic mode
-	asked  int         // guarded by mu: bytes of the peer's request for pipelined mode
 	end    ending      // guarded by mu
 	stats  counts      // guarded by mu
 	watch  watchdog    // guarded by mu
@@ -86,7 +85,7 @@ type Conn struct {
 	settling   bool                         // SetAccept decides on it
 	deciding   bool                         // accept is being asked
 	emptying   bool                         // emptied is being called
-	calling    int                          // goroutines of the connection that are in the application's code
+	calling    int32                        // goroutines of the connection that are in the application's code
 	emptied    func(moved int64, err error) // the Done of a message of 0 bytes, to be called
 
 	// Sending. Guarded by mu.
@@ -114,9 +113,10 @@ type Conn struct {
 	transforms []Transform // the writer's
 	buffers    [][]byte    // guarded by mu: for encoded messages
 
-	live    int  // goroutines; guarded by mu
-	greeted bool // guarded by mu: New is through, or nearly
-	cut     bool // guarded by mu: the context ended before that
+	live    int32 // goroutines; guarded by mu
+	asked   uint8 // guarded by mu: bytes of the peer's request for pipelined mode
+	greeted bool  // guarded by mu: New is through, or nearly
+	cut     bool  // guarded by mu: the context ended before that
 
 	source *attended // guarded by mu; nil if there is none
 }

@@ -262,8 +262,12 @@ func (c *Conn) terminate(failure error) {
 	closeNow(c.nc)
 	c.watch.stop()
 	c.note()
-	if c.reader == readerAway {
+	switch {
+	case c.reader != readerAway:
+	case c.shared.Load():
 		c.endReading()
+	default:
+		c.startReader() // which may have to call the application
 	}
 	if c.hasWriter {
 		c.wakeWriter()

@@ -108,12 +108,12 @@ func (c *Conn) asks(p []byte) int {
 		return 0
 	}
 	n := 0
-	for n < len(p) && c.asked < len(wire.PipelinedRequest) && p[n] == wire.PipelinedRequest[c.asked] {
+	for n < len(p) && int(c.asked) < len(wire.PipelinedRequest) && p[n] == wire.PipelinedRequest[c.asked] {
 		c.asked++
 		n++
 	}
 	switch {
-	case c.asked == len(wire.PipelinedRequest):
+	case int(c.asked) == len(wire.PipelinedRequest):
 		c.agree()
 	case n < len(p) && c.asked > 0:
 		c.asked = 0
