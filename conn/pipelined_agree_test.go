@@ -2,7 +2,6 @@ package conn_test
 
 import (
 	"io"
-	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -53,8 +52,7 @@ func TestTermsBeyondTheProtocolAreItsLimits(t *testing.T) {
 		s := &stage{t: t, peer: played{peer, t}}
 		s.begin(t.Context(), nc, conn.Options{MaxMessage: 1<<32 - 1, WindowBytes: 1 << 40})()
 		s.peer.says(request...)
-		largest := uint32(min(wire.MaxSize, math.MaxInt))
-		s.peer.hears(wire.Terms{MaxMessage: largest, WindowMessages: 4096, WindowBytes: 1<<32 - 1}.Append([]byte{ok})...)
+		s.peer.hears(wire.Terms{MaxMessage: largestMessage, WindowMessages: 4096, WindowBytes: 1<<32 - 1}.Append([]byte{ok})...)
 	})
 }
 

@@ -27,7 +27,7 @@ var generous = wire.Terms{MaxMessage: 16 << 20, WindowMessages: 100, WindowBytes
 func termsOf(o conn.Options) []byte {
 	t := wire.Terms{MaxMessage: 16 << 20, WindowMessages: 4096, WindowBytes: 1 << 20}
 	if o.MaxMessage > 0 {
-		t.MaxMessage = o.MaxMessage
+		t.MaxMessage = min(o.MaxMessage, largestMessage)
 	}
 	if o.Accept != nil || o.HoldOffers {
 		t.MaxMessage = wire.MaxSize // it may go to a Writer

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"testing"
@@ -118,6 +119,9 @@ func TestAMessageRefusedToSendFailsThatSendAlone(t *testing.T) {
 	})
 }
 
+// largestMessage is what the protocol can carry and a slice can hold.
+const largestMessage = uint32(min(wire.MaxSize, math.MaxInt))
+
 func TestMaxMessageIsTheLargestThatIsAccepted(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -127,7 +131,7 @@ func TestMaxMessageIsTheLargestThatIsAccepted(t *testing.T) {
 		{"nil options", nil, 16 << 20},
 		{"zero", &conn.Options{}, 16 << 20},
 		{"1", &conn.Options{MaxMessage: 1}, 1},
-		{"above the protocol's", &conn.Options{MaxMessage: 0xffffffff}, wire.MaxSize},
+		{"above the protocol's", &conn.Options{MaxMessage: 0xffffffff}, largestMessage},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -136,12 +140,12 @@ func TestMaxMessageIsTheLargestThatIsAccepted(t *testing.T) {
 				refused := uint64(0)
 				if c.largest < wire.MaxSize {
 					for range 3 { // the connection lives on
-						p.says(offerOf(int(c.largest) + 1)...)
+						p.says(wire.AppendSize(nil, c.largest+1)...)
 						p.hears(tooLarge)
 						refused++
 					}
 				}
-				p.says(offerOf(int(c.largest))...)
+				p.says(wire.AppendSize(nil, c.largest)...)
 				p.hears(ok)
 				if n := conn.Stats().PeerRefused; n != refused {
 					t.Errorf("Stats counts %d refused of the peer, expected %d", n, refused)

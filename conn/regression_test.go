@@ -23,9 +23,9 @@ import (
 
 // Paid by users of golang.org/x/crypto/ssh: the answer to a request that its
 // sender had given up on was taken for the answer to the next one. Here the
-// refusal and the end of the Send's context come at the same moment: the Send
-// knows of one or of the other, the message is in one place, and the next
-// message gets its own answer.
+// refusal and the end of the Send's context come at the same moment, or one just
+// before the other: the Send knows of one or of the other, the message is in one
+// place, and the next message gets its own answer.
 func TestARefusalThatRacesWithTheEndOfItsSendsContextIsSettledOnce(t *testing.T) {
 	leaktest.Check(t)
 	cause := errors.New("changed my mind")
@@ -39,18 +39,30 @@ func TestARefusalThatRacesWithTheEndOfItsSendsContextIsSettledOnce(t *testing.T)
 		sent := make(chan error, 1)
 		go func() { sent <- s.c.Send(ctx, []byte(msg)) }() // ends with cancel
 		s.peer.hears(offerOf(len(msg))...)
-		both := make(chan struct{})
+		both, told := make(chan struct{}), make(chan struct{})
+		before := s.c.Stats().Refused
 		var race sync.WaitGroup
 		race.Go(func() { // ends at once
 			<-both
 			for range i % 100 { // or the end of the context is always the first
 				runtime.Gosched()
 			}
+			for i%3 == 1 && s.c.Stats().Refused == before { // the refusal is the first
+				runtime.Gosched()
+			}
 			cancel(cause)
 		})
-		race.Go(func() { <-both; s.peer.Write([]byte{tooLarge}) }) // ends at once
+		race.Go(func() { // ends at once, or with the Send
+			<-both
+			if i%3 == 2 { // the end of the context is the first
+				<-told
+			}
+			s.peer.Write([]byte{tooLarge})
+		})
 		close(both)
-		switch err := <-sent; {
+		err := <-sent
+		close(told)
+		switch {
 		case errors.Is(err, conn.ErrTooLarge) && !errors.Is(err, conn.ErrInDoubt):
 			refused++
 		case errors.Is(err, cause) && errors.Is(err, conn.ErrInDoubt):

@@ -184,7 +184,7 @@ func dissect(steps []step) []item {
 				it.kind, from.greeted = itemHello, true
 			case from.inside() && (from.unanswered == 0 || !signal):
 				m := from.messages[len(from.messages)-1]
-				it.kind, n = itemPayload, min(len(p), int(m.size)-len(m.body))
+				it.kind, n = itemPayload, int(min(int64(len(p)), int64(m.size)-int64(len(m.body))))
 				m.body = append(m.body, p[:n]...)
 			case signal:
 				it.kind = itemAnswer

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -103,7 +104,7 @@ var broken = map[string]struct{ client, server replay }{
 	"f-largest-f0ffffff": {
 		client: rawHalf,
 		server: replay{
-			opts: conn.Options{MaxMessage: wire.MaxSize},
+			opts: conn.Options{MaxMessage: wire.MaxSize, Accept: streamedWhereNoSliceHoldsIt},
 			want: []error{&wire.IncompleteError{Accepted: true, PayloadBytes: 9, Payload: wire.MaxSize}},
 		},
 	},
@@ -304,6 +305,15 @@ func TestConnPlaysEitherEndOfEveryTranscript(t *testing.T) {
 	for name := range entries {
 		t.Errorf("there is an entry for %s, and no such session", name)
 	}
+}
+
+// streamedWhereNoSliceHoldsIt accepts any size: on a system of 32 bits, a Writer takes
+// what is larger than a slice can be.
+func streamedWhereNoSliceHoldsIt(size uint32) conn.Placement {
+	if size > largestMessage {
+		return conn.Placement{Writer: io.Discard}
+	}
+	return conn.Placement{}
 }
 
 // timed reports whether the session ends with a timeout. A clock that a test
