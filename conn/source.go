@@ -26,9 +26,9 @@ type Source interface {
 	Sent(msg []byte, err error)
 }
 
-// Attend has the connection fetch messages from s, from the next Notify on. It
-// does not block. A connection can have but one Source: Attend fails if it has
-// one.
+// Attend has the connection fetch messages from s, at once if there is something
+// else to write, and else from the next Notify on. It does not block. A connection
+// can have but one Source: Attend fails if it has one.
 func (c *Conn) Attend(s Source) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
