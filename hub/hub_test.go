@@ -7,6 +7,7 @@ import (
 	"sort"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -265,4 +266,24 @@ func receive(t testing.TB, peer *conn.Conn, n int) []string {
 		got = append(got, string(msg))
 	}
 	return got
+}
+
+func TestAConnectionJoinsButOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, other := start(t, nil), start(t, nil)
+		go drain(h)     // ends with the hub
+		go drain(other) // ends with the hub
+		m, peer := joinPipe(t, h)
+		for _, again := range []*hub.Hub{h, other} {
+			if _, err := again.Join(m.Conn()); err == nil {
+				t.Error("it joined again")
+			}
+		}
+		if err := h.Send(t.Context(), m.ID(), []byte("still here")); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"still here"}, receive(t, peer, 1)); diff != "" {
+			t.Errorf("received (-expected +got):\n%s", diff)
+		}
+	})
 }

@@ -36,6 +36,7 @@ func testWhoeverIsToldOfAnEvictionMayUseTheHub(t *testing.T) {
 			h.Len()
 			h.Stats()
 			m.Stats()
+			m.Conn().Stats()
 			m.Enter("those who are told of")
 			for other := range h.Members() {
 				other.In("those who are told of")
@@ -50,7 +51,7 @@ func testWhoeverIsToldOfAnEvictionMayUseTheHub(t *testing.T) {
 		observer := &hub.Observer{
 			Joined:  func(m *hub.Member) { told.Add(1); h.Len(); m.Stats() },
 			Left:    func(m *hub.Member, _ error) { use(m) },
-			Queued:  func(m *hub.Member, _, _ int) { told.Add(1); h.Len(); m.Stats() },
+			Queued:  func(m *hub.Member, _, _ int) { told.Add(1); h.Len(); m.Stats(); m.Conn().Stats() },
 			Dropped: func(m *hub.Member, _, _ int) { use(m) },
 			Evicted: func(m *hub.Member) {
 				evictions.Add(1)
