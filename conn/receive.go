@@ -13,7 +13,9 @@ import (
 // and leaves the connection alone. In pipelined mode io.EOF says that the peer sends
 // no more; what we sent may still be unanswered, which Shutdown tells.
 //
-// Receive takes messages from the Inbox: of several receivers each gets some.
+// Receive takes messages from the Inbox: of several receivers each gets some. On a
+// socket, as long as Inbox has not been called, a Receive or a Send that waits reads
+// the transport itself, which is the fastest way to wait for a message.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	if ctx.Err() == nil {
 		var inbox <-chan []byte
