@@ -63,6 +63,34 @@ func TestThePeersWindowIsKept(t *testing.T) {
 	}
 }
 
+// What is unanswered is kept, and a peer does not decide how much that may be.
+func TestAGreedyPeersWindowIsAsLargeAsOurs(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		ours   conn.Options
+		queued []string
+		flight int
+	}{
+		{"messages", conn.Options{WindowMessages: 2}, []string{"1", "2", "3"}, 2},
+		{"bytes", conn.Options{WindowBytes: 8}, []string{"four", "four", "1"}, 2},
+		{"one at a time", conn.Options{WindowBytes: -1}, []string{"larger", "1"}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nc, peer := memPair(t, 1<<10)
+				c.ours.OutboxBuffer = len(c.queued)
+				s := newPipelined(t, nc, peer, c.ours,
+					wire.Terms{MaxMessage: math.MaxInt32, WindowMessages: math.MaxUint32, WindowBytes: math.MaxUint32})
+				s.queue(c.queued...)
+				s.peer.hears(dataOf(c.queued[:c.flight]...)...)
+				s.peer.hearsNothing()
+				s.peer.says(ok)
+				s.peer.hears(dataOf(c.queued[c.flight])...)
+			})
+		})
+	}
+}
+
 // Each oversteps it with its last byte that is said.
 func TestAPeerThatOverstepsOurWindowBreaksTheProtocol(t *testing.T) {
 	for _, c := range []struct {

@@ -115,6 +115,16 @@ var pipelinedPatterns = []pattern{
 				}
 			}
 		}},
+	{name: "p-hoard", does: "asks for 64 KiB again and again, reads the replies and never answers them",
+		workers: some, memory: plain + 2*windowful, attack: func(v *victim) {
+			request := append(size(64<<10), bytes.Repeat([]byte{askEcho}, 64<<10)...)
+			if !v.agrees() {
+				return
+			}
+			v.inPosition()
+			for v.says(request...) && v.hears(1+len(request)) {
+			}
+		}},
 	{name: "p-never-answers", does: "asks for 100 bytes a thousand times, and never answers what comes",
 		workers: all, memory: plain + windowful, attack: func(v *victim) {
 			request := append(size(100), bytes.Repeat([]byte{askEcho}, 100)...)
