@@ -2,13 +2,12 @@ package hub_test
 
 import (
 	"bufio"
-	"context"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,19 +19,29 @@ import (
 
 const benchSize = 64 // bytes of a message
 
-// BenchmarkBroadcast sends one broadcast after the other: deliveries/s is what
-// to compare. The floor is a single goroutine that writes the same bytes to the
+// BenchmarkBroadcast sends broadcasts in bursts, of which a few may be on their way:
+// deliveries/s is what to compare, and on a busy machine the processor time of one,
+// of both ends. The floor is a single goroutine that writes the same bytes to the
 // same kind of sockets by hand, and reads the answers, to the same peers. An
 // operation is one broadcast.
 func BenchmarkBroadcast(b *testing.B) {
-	for _, members := range []int{500, 5000} {
-		b.Run(fmt.Sprintf("floor/%d", members), func(b *testing.B) { benchFloor(b, members) })
-		b.Run(fmt.Sprintf("hub/%d", members), func(b *testing.B) { benchHub(b, members) })
+	for _, m := range []struct {
+		name string
+		mode conn.Mode
+	}{{"classic", conn.Classic}, {"pipelined", conn.Pipelined}} {
+		for _, members := range []int{500, 5000} {
+			for _, burst := range []int{1, 4, 256} {
+				mode = m.mode
+				b.Run(fmt.Sprintf("floor/%s/%d/%d", m.name, members, burst), func(b *testing.B) { benchFloor(b, members, burst) })
+				b.Run(fmt.Sprintf("hub/%s/%d/%d", m.name, members, burst), func(b *testing.B) { benchHub(b, members, burst) })
+			}
+		}
 	}
+	mode = conn.Classic
 }
 
-func benchFloor(b *testing.B, members int) {
-	d := deliveries{members: members, reached: make(chan struct{}, 1)}
+func benchFloor(b *testing.B, members, burst int) {
+	d := newDeliveries(members, burst)
 	var own []net.Conn
 	for range members {
 		nc, raw := tcpPair(b)
@@ -41,48 +50,62 @@ func benchFloor(b *testing.B, members int) {
 		own = append(own, nc)
 	}
 	out := append(make([]byte, benchSize), 0, 0, 0, benchSize) // a message, and the next offer
-	answer := []byte{0}
+	each, answers := 1, make([]byte, 1)
+	if inPipelined() {
+		each, answers = burst, make([]byte, burst)
+		out = bytes.Repeat(append([]byte{0, 0, 0, benchSize}, make([]byte, benchSize)...), burst)
+	}
 	for _, nc := range own {
-		write(b, nc, out[benchSize:]...)
+		if inPipelined() {
+			write(b, nc, out...)
+		} else {
+			write(b, nc, out[benchSize:]...)
+		}
+	}
+	if inPipelined() { // those are on their way
+		d.await(members * each)
 	}
 	d.begin()
 	for b.Loop() {
+		if d.sent++; (d.sent-1)%each != 0 {
+			continue
+		}
 		for _, nc := range own {
-			if _, err := nc.Read(answer); err != nil || answer[0] != byte(wire.OK) {
-				b.Fatal(answer, err)
+			if _, err := io.ReadFull(nc, answers); err != nil || answers[0] != byte(wire.OK) {
+				b.Fatal(answers, err)
 			}
 			if _, err := nc.Write(out); err != nil {
 				b.Fatal(err)
 			}
 		}
-		d.sent++
 	}
+	d.sent = (d.sent + each - 1) / each * each
 	d.end(b)
 }
 
-func benchHub(b *testing.B, members int) {
+func benchHub(b *testing.B, members, burst int) {
 	h := start(b, &hub.Options{QueueMessages: 1 << 20, QueueBytes: 1 << 30})
 	go drain(h) // ends with the hub
-	d := deliveries{members: members, reached: make(chan struct{}, 1)}
+	d := newDeliveries(members, burst)
 	for range members {
 		own, raw := tcpPair(b)
 		joinRawOver(b, h, own, raw)
 		go d.read(raw) // ends with the connection
 	}
 	body := make([]byte, benchSize)
-	for range 3 * benchBurst * benchAhead { // what each member needs once is no cost of a delivery
+	for range 3 * burst * benchAhead { // what each member needs once is no cost of a delivery
 		if n, err := h.Broadcast(b.Context(), body); n != members || err != nil {
 			b.Fatal(n, err)
 		}
 	}
-	d.await(3 * benchBurst * benchAhead * members)
+	d.await(3 * burst * benchAhead * members)
 	d.begin()
 	for b.Loop() {
 		if n, err := h.Broadcast(b.Context(), body); n != members || err != nil {
 			b.Fatal(n, err)
 		}
 		d.sent++
-		if d.sent%benchBurst == 0 {
+		if d.sent%burst == 0 {
 			<-*d.bursts.Load() // the members are at most benchAhead bursts behind
 		}
 	}
@@ -92,14 +115,12 @@ func benchHub(b *testing.B, members int) {
 	}
 }
 
-const (
-	benchBurst = 4 // broadcasts
-	benchAhead = 2 // bursts
-)
+const benchAhead = 2 // bursts
 
 // deliveries counts what arrives at the peers.
 type deliveries struct {
 	members int
+	burst   int // broadcasts
 	sent    int // broadcasts
 	arrived atomic.Int64
 	bursts  atomic.Pointer[chan struct{}]
@@ -107,6 +128,11 @@ type deliveries struct {
 	reached chan struct{} // cap 1: target was
 	began   time.Time
 	mallocs uint64
+	cpu     time.Duration
+}
+
+func newDeliveries(members, burst int) *deliveries {
+	return &deliveries{members: members, burst: burst, reached: make(chan struct{}, 1)}
 }
 
 // begin begins to measure; nothing may be under way.
@@ -117,7 +143,7 @@ func (d *deliveries) begin() {
 	}
 	d.arrived.Store(0)
 	d.bursts.Store(&bursts)
-	d.mallocs = mallocs()
+	d.mallocs, d.cpu = mallocs(), cpuTime()
 	d.began = time.Now()
 }
 
@@ -129,10 +155,16 @@ func (d *deliveries) await(n int) {
 	}
 }
 
-// read is a peer, as bare as can be: it answers each offer, and counts.
+// read is a peer, as bare as can be: it answers, in pipelined mode all that came
+// together, and counts.
 func (d *deliveries) read(nc net.Conn) {
-	in := bufio.NewReaderSize(nc, 4*benchSize)
-	ok := []byte{byte(wire.OK)}
+	size := 4 * benchSize
+	if inPipelined() {
+		size = 64 << 10
+	}
+	in := bufio.NewReaderSize(nc, size)
+	ok := bytes.Repeat([]byte{byte(wire.OK)}, size/wire.SizeLen)
+	unanswered := 0
 	for {
 		head, err := in.Peek(wire.SizeLen)
 		if err != nil {
@@ -140,14 +172,18 @@ func (d *deliveries) read(nc net.Conn) {
 		}
 		size := int(binary.BigEndian.Uint32(head))
 		in.Discard(wire.SizeLen)
-		if _, err := nc.Write(ok); err != nil {
-			return
+		if !inPipelined() {
+			nc.Write(ok[:1])
 		}
 		if _, err := in.Discard(size); err != nil {
 			return
 		}
+		if unanswered++; inPipelined() && in.Buffered() == 0 {
+			nc.Write(ok[:unanswered])
+			unanswered = 0
+		}
 		n := d.arrived.Add(1)
-		if bursts := d.bursts.Load(); bursts != nil && n%int64(benchBurst*d.members) == 0 {
+		if bursts := d.bursts.Load(); bursts != nil && n%int64(d.burst*d.members) == 0 {
 			*bursts <- struct{}{}
 		}
 		if n == d.target.Load() {
@@ -163,8 +199,9 @@ func (d *deliveries) read(nc net.Conn) {
 func (d *deliveries) end(b *testing.B) {
 	all := d.sent * d.members
 	d.await(all)
-	took := time.Since(d.began)
+	took, cpu := time.Since(d.began), cpuTime()-d.cpu
 	b.ReportMetric(float64(all)/took.Seconds(), "deliveries/s")
+	b.ReportMetric(float64(cpu.Nanoseconds())/float64(all), "cpu-ns/delivery")
 	b.ReportMetric(float64(mallocs()-d.mallocs)/float64(all), "allocs/delivery")
 }
 
@@ -172,146 +209,4 @@ func mallocs() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.Mallocs
-}
-
-// BenchmarkStuckMember compares how long a broadcast takes to arrive at 499
-// members with and without one more that never reads, in turn, so that both
-// meet the same machine. An operation is a broadcast to each of the two hubs.
-func BenchmarkStuckMember(b *testing.B) {
-	const fast = 499
-	type side struct {
-		name    string
-		h       *hub.Hub
-		arrived chan struct{}
-		times   []time.Duration // until the last has it
-	}
-	sides := []*side{{name: "without"}, {name: "with"}}
-	var began atomic.Int64
-	origin := time.Now()
-	samples := map[string]*[fast][]time.Duration{"without": {}, "with": {}}
-	for _, s := range sides {
-		s.h = start(b, &hub.Options{Full: hub.DropOldest})
-		go drain(s.h) // ends with the hub
-		s.arrived = make(chan struct{}, fast)
-		for i := range fast {
-			own, raw := tcpPair(b)
-			joinRawOver(b, s.h, own, raw)
-			times := &samples[s.name][i]
-			go readTimed(raw, func() { // ends with the connection
-				*times = append(*times, time.Since(origin)-time.Duration(began.Load()))
-				s.arrived <- struct{}{}
-			})
-		}
-	}
-	stuck, _ := join(b, sides[1].h)
-	for stuck.Stats().QueuedMessages < hub.DefaultQueueMessages { // it is behind by as much as it can be
-		if err := sides[1].h.Send(b.Context(), stuck.ID(), make([]byte, benchSize)); err != nil {
-			b.Fatal(err)
-		}
-	}
-	body := make([]byte, benchSize)
-	first := 0
-	for b.Loop() {
-		for i := range sides {
-			s := sides[(first+i)%2]
-			began.Store(int64(time.Since(origin)))
-			s.h.Broadcast(b.Context(), body)
-			for range fast {
-				<-s.arrived
-			}
-			s.times = append(s.times, time.Since(origin)-time.Duration(began.Load()))
-		}
-		first++
-	}
-	if s := stuck.Stats(); s.Dropped == 0 || s.Delivered > 1 {
-		b.Fatalf("the stuck member: %+v", s)
-	}
-	for _, s := range sides {
-		var each []time.Duration
-		for _, times := range samples[s.name] {
-			each = append(each, times...)
-		}
-		for _, kind := range []struct {
-			name  string
-			times []time.Duration
-		}{{"", each}, {"-last", s.times}} {
-			slices.Sort(kind.times)
-			for _, p := range []int{50, 99} {
-				at := kind.times[(len(kind.times)-1)*p/100]
-				b.ReportMetric(float64(at.Microseconds()), fmt.Sprintf("p%d%s-%s-µs", p, kind.name, s.name))
-			}
-		}
-	}
-}
-
-// readTimed is a peer that calls arrived for each message.
-func readTimed(nc net.Conn, arrived func()) {
-	in := bufio.NewReaderSize(nc, 4*benchSize)
-	message := make([]byte, benchSize)
-	for {
-		if _, err := io.ReadFull(in, message[:wire.SizeLen]); err != nil {
-			return
-		}
-		if _, err := nc.Write([]byte{byte(wire.OK)}); err != nil {
-			return
-		}
-		if _, err := io.ReadFull(in, message); err != nil {
-			return
-		}
-		arrived()
-	}
-}
-
-// BenchmarkMemory reports what an idle member costs, on the hub's side alone:
-// in the hub, and with its connection and its socket.
-func BenchmarkMemory(b *testing.B) {
-	const members = 1000
-	for b.Loop() {
-		h := hub.New(nil)
-		ctx, cancel := context.WithCancel(b.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- h.Run(ctx) }() // ends with ctx
-		go drain(h)                         // ends with the hub
-		var sockets, theirs []net.Conn
-		for range members {
-			own, raw := tcpPair(b)
-			write(b, raw, byte(wire.OK))
-			sockets, theirs = append(sockets, own), append(theirs, raw)
-		}
-		bare := memory()
-		var conns []*conn.Conn
-		for _, own := range sockets {
-			c, err := conn.New(b.Context(), own, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			conns = append(conns, c)
-		}
-		connected := memory()
-		for _, c := range conns {
-			if _, err := h.Join(c); err != nil {
-				b.Fatal(err)
-			}
-		}
-		joined := memory()
-		runtime.KeepAlive(conns)
-		b.ReportMetric(float64(joined-connected)/members, "hub-B/member")
-		b.ReportMetric(float64(joined-bare)/members, "hub+conn-B/member")
-		cancel()
-		for _, nc := range theirs {
-			nc.Close()
-		}
-		<-ended
-	}
-}
-
-// memory returns the bytes in use, of the heap and of stacks.
-func memory() int64 {
-	var m runtime.MemStats
-	for range 3 { // what was just freed, and the goroutines that just began
-		runtime.GC()
-		runtime.Gosched()
-	}
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
 }
