@@ -37,7 +37,7 @@ func TestEndedIsClosedWhenAllThatArrivedIsTaken(t *testing.T) {
 				}
 				shut := make(chan error, 1)
 				go func() { shut <- a.Shutdown(context.Background()) }() // ends with the connection
-				if !inPipelined() { // where its time for replies begins when it has the message
+				if !inPipelined() {                                      // where its time for replies begins when it has the message
 					<-b.Done()
 				}
 				if isEnded(b) {
