@@ -3,6 +3,11 @@
 // to one. A member that does not keep up delays nobody else: each has a bounded
 // queue, and a policy for when it is full.
 //
+// The connections fetch what is queued themselves, as they can send it, so what is
+// sent in bursts, or faster than it can be written, goes together in few writes. A
+// few goroutines, no more than run at once, have them begin when they were idle:
+// each member has one goroutine alone, which receives.
+//
 // A hub starts with New and ends with the context of Run. It knows nothing of
 // how connections come about: Handler plugs it into a server, and a client may
 // join the connections that it has dialled.
@@ -93,9 +98,9 @@ const endTime = 2 * time.Second
 func (h *Hub) Events() <-chan Event { return h.events }
 
 // Join makes a connection a member and returns without waiting for anything.
-// From here on the hub receives from it, sends to it and ends it; nobody else
-// may, so it can join but once. If the hub has ended, the connection is closed,
-// which waits for its goroutines, and the error matches [ErrClosed].
+// From here on the hub receives from it, sends to it, as its [conn.Source], and ends
+// it; nobody else may, so it can join but once. If the hub has ended, the connection
+// is closed, which waits for its goroutines, and the error matches [ErrClosed].
 func (h *Hub) Join(c *conn.Conn) (*Member, error) {
 	m := &Member{hub: h, conn: c, hungry: true, over: make(chan struct{}), done: make(chan struct{})}
 	if err := c.Attend((*source)(m)); err != nil {

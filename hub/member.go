@@ -155,10 +155,18 @@ func (m *Member) settle() {
 // attend is the member's life: it hands on what the connection receives, from
 // the Joined event to the Left event.
 func (m *Member) attend() {
-	h := m.hub
-	h.opts.Observer.joined(m)
+	m.join()
+	m.part(m.receive()) // each has its own frame: most of the time there is only that of receive
+}
+
+func (m *Member) join() {
+	m.hub.opts.Observer.joined(m)
 	m.emit(Event{Kind: Joined, Member: m})
-	received := m.receive()
+}
+
+// part is the end of a member from which nothing more comes.
+func (m *Member) part(received uint64) {
+	h := m.hub
 	m.awaitEnd()
 	m.mu.Lock()
 	cause := m.cause

@@ -47,7 +47,9 @@ const (
 type Options struct {
 	// QueueMessages and QueueBytes bound what waits to be sent to one member.
 	// A message larger than QueueBytes may wait alone. Zero means 256 messages
-	// and 1 MiB.
+	// and 1 MiB. What its connection is sending is not in the queue any more: in
+	// classic mode a message or two, in pipelined mode as many as its peer's window
+	// admits (see WindowMessages and WindowBytes of [conn.Options]).
 	QueueMessages, QueueBytes int
 
 	// Full is what happens to a message that does not fit. Zero is Evict.
@@ -70,9 +72,10 @@ type Options struct {
 
 // Observer is told what happens in a hub, so that a metrics library can count
 // it. Each field may be nil. The functions are called without any lock of the
-// hub, by whoever caused the event, possibly concurrently, and so in no certain
-// order: a message's Dropped may come after its member's Left. The sums are
-// exact. The functions must not block.
+// hub or of a connection, by whoever caused the event or by a goroutine of the
+// hub soon after it, possibly concurrently, and so in no certain order: a
+// message's Dropped may come after its member's Left. The sums are exact. The
+// functions must not block.
 type Observer struct {
 	Joined  func(*Member)
 	Left    func(*Member, error)                 // the error is the member's

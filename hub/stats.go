@@ -14,7 +14,7 @@ type Stats struct {
 	Sent         uint64 // messages for a member: a broadcast to n members counts n
 	Delivered    uint64 // accepted by the member's peer, and written; in pipelined mode, answered
 	Dropped      uint64 // by a policy, a caller's context, or refused by the peer as too large
-	Undelivered  uint64 // queued, or being sent, when the member left
+	Undelivered  uint64 // queued, or being sent, when the member left; in pipelined mode some of these may have arrived
 
 	QueuedMessages, QueuedBytes int // now
 }
