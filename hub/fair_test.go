@@ -88,7 +88,7 @@ func testASlowMemberDelaysNobodyElse(t *testing.T) {
 				if err != nil {
 					return whole
 				}
-				if size, err = readSlowly(raw, wire.SizeLen-1); err != nil {
+				if _, err = readSlowly(raw, wire.SizeLen-1); err != nil {
 					return whole
 				}
 				if !inPipelined() {
