@@ -1,6 +1,7 @@
 package conn_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -137,5 +138,29 @@ func TestWhatIsBeingDecodedIsHandedOverBeforeTheInboxCloses(t *testing.T) {
 		}
 		s.peer.hears(ok, ok, bye)
 		s.peer.hearsEnd()
+	})
+}
+
+// The context of a Send ends its wait, not the work on its slice: what is encoded is
+// no other message.
+func TestASendThatGivesUpWhileItsMessageIsEncodedDoesNotTakeTheNextOnesPlaceInPipelinedMode(t *testing.T) {
+	leaktest.Check(t)
+	synctest.Test(t, func(t *testing.T) {
+		nc, peer := memPair(t, 1<<10)
+		slow, proceed := labour(true, false)
+		s := newPipelined(t, nc, peer, conn.Options{OutboxBuffer: 1, Transforms: always(slow)}, generous)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		sent := make(chan error)
+		go func() { sent <- s.c.Send(ctx, []byte("may arrive")) }() // ends with ctx
+		synctest.Wait()
+		s.queue("next")
+		if err := <-sent; !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, conn.ErrInDoubt) {
+			t.Errorf("Send returned %v, expected that it is in doubt", err)
+		}
+		synctest.Wait()
+		close(proceed)
+		s.peer.hears(dataOf("may arrive", "next")...)
+		s.peer.says(ok, ok)
 	})
 }

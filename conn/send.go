@@ -120,7 +120,7 @@ func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 		c.recycle(s)
 		return err
 	}
-	if c.pipe != nil && c.current.send == s && !c.current.ready() { // it waits for the window
+	if c.pipe != nil && c.current.send == s && !c.current.ready() && !c.encoding { // it waits for the window
 		c.current = outgoing{}
 		c.flush(false)
 		c.recycle(s)
