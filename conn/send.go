@@ -108,7 +108,7 @@ func (c *Conn) enqueue(ctx context.Context, s *sending) error {
 // cancelSend ends a Send whose context ended.
 func (c *Conn) cancelSend(ctx context.Context, s *sending) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	if s.decided {
 		err := s.err
 		c.recycle(s)
