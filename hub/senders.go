@@ -16,7 +16,6 @@ type senders struct {
 	mu          sync.Mutex
 	idle        sync.Cond // signals that none is running
 	first, last *Member   // guarded by mu: the run queue
-	waiting     int       // guarded by mu: its length
 	running     int       // guarded by mu
 }
 
@@ -45,8 +44,8 @@ func (s *senders) add(first, last *Member, n int) {
 		s.last.next = first
 	}
 	s.last = last
-	s.waiting += n
-	for ; s.running < min(s.most, s.waiting); s.running++ {
+	for range min(n, s.most-s.running) { // those that run may be busy for long
+		s.running++
 		go s.run() // ends when nothing is left to do, which the hub's Run waits for
 	}
 }
@@ -78,7 +77,6 @@ func (s *senders) take() *Member {
 	if s.first == nil {
 		s.last = nil
 	}
-	s.waiting--
 	return m
 }
 
