@@ -101,9 +101,10 @@ func (s *shelf) check(fates ...string) {
 
 func attend(t testing.TB, c *conn.Conn, s *shelf) {
 	t.Helper()
+	done := c.Done() // a Source must not ask for it
 	s.over = func() bool {
 		select {
-		case <-c.Done():
+		case <-done:
 			return true
 		default:
 			return false
