@@ -248,6 +248,7 @@ func (c *Conn) terminate(failure error) {
 		return
 	}
 	c.stopTaking(nil)
+	c.answerNow()
 	c.end.state = over
 	if c.end.failure == nil {
 		c.end.failure = failure
@@ -279,6 +280,14 @@ func (c *Conn) terminate(failure error) {
 		c.settle()
 	}
 	c.finish()
+}
+
+// answerNow writes what the transport takes at once of the answers that wait, perhaps
+// for a reply: the application has these messages, and their sender is to know.
+func (c *Conn) answerNow() {
+	if c.mayAnswer() && c.try != nil {
+		c.try.write(c.pipe.answers)
+	}
 }
 
 // offersOneByte reports whether an offer of a message of one byte is open: one
