@@ -104,8 +104,9 @@ func (c *Conn) endNow(cause error) {
 }
 
 // Ended returns a channel that is closed when the connection has ended: nothing more
-// is sent or received, all that arrived was taken, no goroutine of it is left, and Err
-// is final. Done closes earlier, when the end begins.
+// is sent or received, no goroutine of it is left, and Err is final, but for producers
+// that go on. All that arrived was taken, is in the Inbox's buffer or was given up, by
+// Close or with the context. Done closes earlier, when the end begins.
 func (c *Conn) Ended() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,8 +126,9 @@ func (c *Conn) ended() <-chan struct{} {
 
 // End ends the connection as the end of its context does, with cause in the place of
 // the context's: what is queued at this moment is flushed within Options.Grace, and
-// Err has cause in it, ErrClosed if that is nil. It does not block: Shutdown waits for the end. It does nothing
-// to a connection that has ended, or whose context has.
+// Err has cause in it, [ErrClosed] if that is nil. It does not block: Ended and
+// Shutdown tell when the end is complete. It does nothing to a connection that has
+// ended, or whose context has.
 func (c *Conn) End(cause error) {
 	if cause == nil {
 		cause = ErrClosed

@@ -41,8 +41,9 @@ type Options struct {
 	// them, the peer may have sent in pipelined mode before the application has
 	// taken them; a larger message goes alone. They bound what waits behind the
 	// Inbox, and also what of ours is unanswered, where the peer grants more: so a
-	// fast link with a long way needs large ones at both ends. Zero means 4096 messages and 1 MiB; negative WindowBytes mean one
-	// message at a time. More than the protocol can carry means all of it.
+	// fast link with a long way needs large ones at both ends. Zero means 4096 messages
+	// and 1 MiB; negative WindowBytes mean one message at a time. More than the protocol
+	// can carry means all of it.
 	WindowMessages uint32
 	WindowBytes    int64
 
@@ -117,8 +118,8 @@ type Options struct {
 const largestMessage = uint32(min(wire.MaxSize, math.MaxInt))
 
 // Shared returns a copy of o, in which the defaults are filled in, for many
-// connections to share: New does not copy it again. It must not be changed. o may be
-// nil.
+// connections to share: New does not copy it again. It must not be changed, nor copied
+// for other options: in it, zero means none where negative did in o. o may be nil.
 func (o *Options) Shared() *Options {
 	if o != nil && o.shared == o {
 		return o
