@@ -202,6 +202,35 @@ func TestHandlerThatReturnsDropsWhatItHasNotReceived(t *testing.T) {
 	})
 }
 
+func TestMessagesThatAHandlerLeftAreLoggedAlsoIfTheConnectionEndedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged records
+		l := newMemory()
+		serve(t, &tinyproto.Server{
+			Logger:  logged.logger(),
+			Conn:    tinyproto.Options{InboxBuffer: 10},
+			Handler: func(_ context.Context, c *tinyproto.Conn) error { <-c.Ended(); return nil },
+		}, l)
+		c, err := conn.New(t.Context(), l.connect(t), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := c.Send(t.Context(), []byte("unread")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		dropped := logged.saying("tinyproto: handler left messages")
+		if len(dropped) != 1 || dropped[0].attrs["messages"] != int64(3) {
+			t.Errorf("logged %v, expected 3 messages", dropped)
+		}
+	})
+}
+
 func TestHandlerThatReturnsEndsAPeerThatGoesOnSending(t *testing.T) {
 	handler := func(_ context.Context, c *tinyproto.Conn) error {
 		for range 3 {

@@ -272,8 +272,14 @@ var errHandlerExited = errors.New("handler exited its goroutine")
 // end ends a connection whose handler has returned: nobody else takes what it
 // has received.
 func (s *serving) end(c *Conn) {
+	left := func(n int) {
+		if n > 0 {
+			s.log.Debug("tinyproto: handler left messages", "remote", c.RemoteAddr(), "messages", n)
+		}
+	}
 	select {
 	case <-c.Ended():
+		left(len(c.Inbox()))
 		return
 	default:
 	}
@@ -288,9 +294,7 @@ func (s *serving) end(c *Conn) {
 		dropped <- n
 	}()
 	c.Shutdown(ctx)
-	if n := <-dropped; n > 0 {
-		s.log.Debug("tinyproto: handler left messages", "remote", c.RemoteAddr(), "messages", n)
-	}
+	left(<-dropped)
 }
 
 // wait waits for the connections to end, which their contexts make them do
