@@ -57,7 +57,7 @@ func (c *Conn) readAlways() {
 	c.makeInbox()
 	c.interruptReading() // it is the reader goroutine's from here on
 	c.shared.Store(false)
-	if c.holding {
+	if c.mayTakeHeld() {
 		c.wakeWriter()
 	}
 }
