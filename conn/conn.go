@@ -34,7 +34,7 @@ type Conn struct {
 	nc     net.Conn      // immutable after New
 	opts   *Options      // immutable after New
 	try    *tryWriter    // immutable after New; nil where every write may wait
-	inbox  chan []byte   // made with mu held, once there is a buffer or somebody waits for it; sent to with mu held, or by the writer
+	inbox  chan []byte   // made with mu held, once there is a buffer or somebody waits for it; sent to with mu held, or by the writer or the deliverer
 	outbox chan []byte   // made once, with mu held; the writer receives, or whoever composes while it does not
 	done   atomic.Value  // of chan struct{}, made when it is asked for; closed with mu held, when the state leaves open
 	gone   chan struct{} // guarded by mu; closed when no goroutine of the connection is left; nil as long as nobody waits
@@ -73,6 +73,8 @@ type Conn struct {
 	holding  bool
 	encoded  bool        // held is to be decoded first
 	unheard  atomic.Bool // the reader has bytes that it waits for mu with
+
+	deliverer chan struct{} // guarded by mu; cap 1: the deliverer has to look at the state; nil if there is none
 
 	// Streaming in. Guarded by mu.
 	accept     Accept

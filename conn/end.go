@@ -160,6 +160,7 @@ func (c *Conn) abandon(cause error) {
 	if c.end.cause == nil && c.end.failure == nil { // what broke it came first
 		c.end.cause = own(cause)
 	}
+	c.recallDeliverer()
 	if c.hasWriter {
 		c.wakeWriter()
 	}
@@ -272,6 +273,7 @@ func (c *Conn) terminate(failure error) {
 	default:
 		c.startReader() // which may have to call the application
 	}
+	c.recallDeliverer()
 	if c.hasWriter {
 		c.wakeWriter()
 	}

@@ -58,7 +58,7 @@ func (c *Conn) readAlways() {
 	c.interruptReading() // it is the reader goroutine's from here on
 	c.shared.Store(false)
 	if c.mayTakeHeld() {
-		c.wakeWriter()
+		c.offerHeld()
 	}
 }
 
@@ -224,14 +224,5 @@ func (c *Conn) passOn() {
 		c.startReader()
 	default:
 		c.watch.look(c, c.watch.read, readerPatience)
-	}
-}
-
-// offerHeld sees to it that what is held is offered to the application. mu is held.
-func (c *Conn) offerHeld() {
-	if c.shared.Load() {
-		c.receivers.signal()
-	} else {
-		c.wakeWriter()
 	}
 }

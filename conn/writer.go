@@ -42,13 +42,10 @@ func (c *Conn) write() {
 		}
 		var inbox, outbox chan []byte
 		held := c.held
-		switch {
-		case !c.holding, c.shared.Load(): // or a Receive takes it
-		case c.pipe == nil:
-			inbox = c.inbox
-		case !c.end.abandoned: // else the peer is to know that nobody took it
-			inbox = c.inbox
-			c.pipe.untold = false
+		if c.deliverer != nil {
+			c.recallDeliverer() // and it wakes us when it has gone
+		} else {
+			inbox = c.toOffer()
 		}
 		if c.outboxUsed && c.end.state == open && !c.next.active {
 			outbox = c.outbox
@@ -88,6 +85,9 @@ func (c *Conn) writeWaiting() error {
 func (c *Conn) watched(file *io.LimitedReader) (n int64, err error) {
 	c.watch.blocked = c.watch.now()
 	c.watch.look(c, c.watch.blocked, c.opts.StallTimeout)
+	if c.holding && c.writerWaits() {
+		c.startDeliverer()
+	}
 	c.mu.Unlock()
 	if file != nil {
 		n, err = c.nc.(io.ReaderFrom).ReadFrom(file)
