@@ -57,7 +57,8 @@ type Placement struct {
 // SetAccept replaces Options.Accept, for the offers that arrive from now on. A
 // Handler of a server calls it, where each connection decides for itself; as
 // offers may have come before, it needs Options.HoldOffers to decide on all:
-// then one that is held is decided on before SetAccept returns. Nil means that
+// then one that is held is decided on before SetAccept returns. A Receive or Send
+// that is reading meanwhile may have to call accept once, in its goroutine. Nil means that
 // all messages go into the Inbox again. It may be called concurrently, but not
 // by an Accept.
 //

@@ -205,7 +205,8 @@ func New(ctx context.Context, nc net.Conn, opts *Options) (*Conn, error) {
 // context ended; Err then says why. An empty message is a slice of length 0.
 //
 // While nobody receives and the buffer is full, the peer's next offers stay
-// unanswered, and the connection lives on.
+// unanswered, and the connection lives on. From the first call on, for good, a
+// goroutine of the connection reads: see Receive.
 func (c *Conn) Inbox() <-chan []byte {
 	if c.shared.Load() {
 		c.mu.Lock()

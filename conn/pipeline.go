@@ -13,6 +13,7 @@ type pipeline struct {
 	*wire.Pipeline          // nil until the peer's terms have come
 	opening        *opening // nil once both ends have granted their terms
 	largest        uint32   // message that the peer takes
+	most           uint32   // messages of ours that may be unanswered
 	gaveUp         bool     // its terms are not waited for any more
 
 	sent    ring.Ring[outgoing] // written, or being written, and not answered
@@ -67,6 +68,7 @@ func (pl *pipeline) begin(theirs wire.Terms) {
 	pl.largest = theirs.MaxMessage
 	theirs.WindowMessages = min(theirs.WindowMessages, ours.WindowMessages)
 	theirs.WindowBytes = min(theirs.WindowBytes, ours.WindowBytes)
+	pl.most = theirs.WindowMessages
 	pl.Pipeline = wire.NewPipeline(ours, theirs)
 	if !pl.silent() {
 		pl.opening = nil

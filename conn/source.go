@@ -69,7 +69,7 @@ func (c *Conn) fetch() bool {
 	if c.source == nil || c.end.state != open {
 		return false
 	}
-	if pl := c.pipe; pl != nil && (!pl.MaySend(1) || pl.sent.Len() >= int(c.opts.WindowMessages)) {
+	if pl := c.pipe; pl != nil && (!pl.MaySend(1) || pl.sent.Len() >= int(pl.most)) {
 		return false // those known to be refused take a place there, which bounds how many wait
 	}
 	msg, ok := c.source.Next()
