@@ -15,7 +15,10 @@ import (
 //
 // Receive takes messages from the Inbox: of several receivers each gets some. On a
 // socket, as long as Inbox has not been called, a Receive or a Send that waits reads
-// the transport itself, which is the fastest way to wait for a message.
+// the transport itself, which is the fastest way to wait for a message. In pipelined
+// mode the answer to a message that it returns may then wait for the next message, if
+// that is at hand, or for the reply of a program that was seen to reply at once: for
+// 1 ms at most.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	if ctx.Err() == nil {
 		var inbox <-chan []byte
