@@ -321,6 +321,6 @@ func (c *Conn) Stats() Stats {
 		BytesSent: n.BytesSent, BytesReceived: n.BytesReceived,
 		Conflicts: n.Conflicts, Refused: n.Refused, PeerRefused: n.PeerRefused,
 		Pipelined:    c.pipe != nil,
-		LastActivity: c.watch.began.Add(time.Duration(c.watch.active)),
+		LastActivity: c.watch.time(c.watch.active),
 	}
 }

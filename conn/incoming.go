@@ -2,7 +2,6 @@ package conn
 
 import (
 	"sync"
-	"time"
 )
 
 // Memory for a message that arrives: as much as firstRead is borrowed, and what
@@ -67,7 +66,7 @@ func (c *Conn) grow(in *incoming) {
 	size := min(in.size, max(len(in.buf)*growth, firstAlloc))
 	if c.opts.Budget != nil && size > firstAlloc {
 		if in.charge == nil {
-			in.charge = &arrival{conn: c, began: c.watch.began.Add(time.Duration(in.began))}
+			in.charge = &arrival{conn: c, began: c.watch.time(in.began)}
 		}
 		c.opts.Budget.take(in.charge, int64(size-firstAlloc), in.have)
 	}

@@ -37,6 +37,8 @@ type instant time.Duration
 
 func (w *watchdog) now() instant { return instant(time.Since(w.began)) + 1 }
 
+func (w *watchdog) time(t instant) time.Time { return w.began.Add(time.Duration(t - 1)) }
+
 func (w *watchdog) since(t instant) time.Duration { return time.Duration(w.now() - t) }
 
 // look makes sure that the clock is checked when timeout has passed since t.
