@@ -9,13 +9,20 @@ type Ring[T any] struct {
 	count int
 }
 
+// least is how many items a Ring has room for once it was more than one.
+const least = 16
+
 // Len returns how many items there are.
 func (r *Ring[T]) Len() int { return r.count }
 
 // Push adds an item at the end. It allocates when the Ring is full.
 func (r *Ring[T]) Push(item T) {
 	if r.count == len(r.items) {
-		grown := make([]T, max(1, 2*r.count))
+		room := 1 // which is all that many ever need
+		if r.count > 0 {
+			room = max(least, 2*r.count)
+		}
+		grown := make([]T, room)
 		n := copy(grown, r.items[r.first:])
 		copy(grown[n:], r.items[:r.first])
 		r.items, r.first = grown, 0

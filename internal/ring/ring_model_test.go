@@ -81,9 +81,9 @@ func TestMemoryIsKeptWhileItIsEmptyUntilTrim(t *testing.T) {
 		want  float64 // allocations for them behind a Trim
 	}{
 		{1, 1},
-		{16, 1},
-		{17, 2}, // for 16, for 32
-		{64, 3},
+		{16, 2}, // for 1, for 16
+		{17, 3},
+		{64, 4},
 	} {
 		var r ring.Ring[int]
 		fill := func() {

@@ -43,8 +43,8 @@ func TestItemsComeOutInTheOrderInWhichTheyWentIn(t *testing.T) {
 func TestPopForgetsTheItem(t *testing.T) {
 	var r ring.Ring[*int]
 	r.Push(new(int))
-	front := r.Front()
 	r.Push(new(int))
+	front := r.Front()
 	r.Pop()
 	if *front != nil {
 		t.Error("the memory of the Ring still has the item")
