@@ -258,7 +258,7 @@ func (c *Conn) useOutbox() {
 // be sent: the context ended, Shutdown or Close was called, the Outbox was
 // closed, or the peer or the transport ended the connection. What had arrived
 // can still be received, and what was queued before may still be flushed; Err
-// is final once Ended is closed. What the peer does is noticed within about 1 ms where
+// is final once Ended is closed. What the peer does is noticed within about 10 ms where
 // nobody calls Receive or Send, nor has called Inbox.
 func (c *Conn) Done() <-chan struct{} {
 	if done, ok := c.done.Load().(chan struct{}); ok {

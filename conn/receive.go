@@ -18,7 +18,7 @@ import (
 // the transport itself, which is the fastest way to wait for a message. In pipelined
 // mode the answer to a message that it returns may then wait for the next message, if
 // that is at hand, or for the reply of a program that was seen to reply at once: for
-// 1 ms at most.
+// 10 ms at most.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	if ctx.Err() == nil {
 		var inbox <-chan []byte
@@ -179,6 +179,6 @@ func (c *Conn) deferAnswer() bool {
 func (c *Conn) replies() {
 	if pl := c.pipe; pl != nil && pl.replyDue {
 		pl.replyDue = false
-		pl.prompt = pl.prompt || c.watch.since(c.watch.read) < readerPatience/4
+		pl.prompt = pl.prompt || c.watch.since(c.watch.read) < promptReply
 	}
 }
