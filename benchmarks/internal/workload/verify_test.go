@@ -119,6 +119,7 @@ func TestAMessageThatIsMistreatedFailsTheRun(t *testing.T) {
 			}
 			t.Run(test.workload+"/"+where+"/"+name, func(t *testing.T) {
 				w := workloadNamed(t, test.workload)
+				w.Queue *= 2 // a message that comes twice is not to fill it
 				_, err := w.Run(t.Context(), faultyAt(t, test.host, f), workload.Plan{Duration: 10 * moment, Processes: 1})
 				if err == nil {
 					t.Fatal("the run succeeded")
