@@ -34,8 +34,8 @@ func (c *Conn) closedReason() error {
 // is open, and after a clean end: the peer or Shutdown ended the connection
 // between messages, and nothing is unsent. It is final once Done and Inbox
 // are closed, but for a producer that goes on: what it puts into the Outbox's
-// buffer then is unsent, too. In pipelined mode it is final once Shutdown or Close
-// has returned: the Inbox closes behind the peer's last message, and the answers to
+// buffer then is unsent, too. In pipelined mode it is final once Ended is closed:
+// the Inbox closes behind the peer's last message, and the answers to
 // ours may still be to come.
 func (c *Conn) Err() error {
 	c.mu.Lock()
